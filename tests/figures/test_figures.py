@@ -1,0 +1,176 @@
+"""Figures come out for every number of classes, for empty and broken values, and draw text from outside as it is."""
+
+from __future__ import annotations
+
+import io
+import math
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from zoo.figures.bars import class_histogram
+from zoo.figures.confusion import confusion_matrix
+from zoo.figures.curves import best_epoch, training_curves
+from zoo.figures.grid import mistake_gallery, picture_grid
+from zoo.figures.style import WIDTH, plain, save
+
+HOSTILE = ("$x^2$", "<script>", "two\nlines", "\u202eright to left", "\U0001f600 \x00\ud800", "русский", "犬", "", "a" * 500, r"\frac{")
+
+
+def rendered(figure: Figure) -> NDArray[np.uint8]:
+    """The figure as pixels; any warning of matplotlib, such as a missing glyph, is an error."""
+    page = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.savefig(page, format="png", dpi=40)
+    return np.asarray(Image.open(page).convert("RGB"))
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(match=lambda artist: hasattr(artist, "get_text"))]  # type: ignore[attr-defined]
+
+
+def names(number: int) -> list[str]:
+    return [HOSTILE[index % len(HOSTILE)] for index in range(number)]
+
+
+@pytest.mark.parametrize("classes", [0, 1, 2, 20, 42])
+def test_figures_of_any_number_of_classes_render(classes: int) -> None:
+    labels, counts = names(classes), [2.0**index % 999 for index in range(classes)]
+    assert rendered(class_histogram(labels, {"train": counts, "val": counts})).min() < 100
+    assert rendered(confusion_matrix(np.diag(counts) if classes else np.zeros((0, 0)), labels)).min() < 150
+
+
+def test_a_thousand_classes_make_no_giant() -> None:
+    width, height = confusion_matrix(np.eye(1000), [str(index) for index in range(1000)]).get_size_inches()
+    assert max(width, height) < 12
+
+
+def test_confusion_writes_counts_up_to_twenty_classes() -> None:
+    few, many = np.full((20, 20), 7), np.full((21, 21), 7)
+    assert texts(confusion_matrix(few, names(20))).count("7") == 400
+    assert texts(confusion_matrix(many, names(21))).count("7") == 0
+
+
+def test_confusion_rows_are_the_truth_and_an_empty_class_is_grey() -> None:
+    figure = confusion_matrix([[3, 1], [0, 0]], ["cat", "dog"])
+    shares = figure.axes[0].images[0].get_array()
+    assert shares is not None
+    assert shares[0].tolist() == [0.75, 0.25]
+    assert np.ma.getmaskarray(shares)[1].all()
+    assert (figure.axes[0].get_ylabel(), figure.axes[0].get_xlabel()) == ("truth", "prediction")
+
+
+def test_histogram_is_logarithmic_only_when_counts_differ_much() -> None:
+    assert class_histogram(["a", "b"], {"train": [2246, 3]}).axes[0].get_xscale() == "log"
+    assert class_histogram(["a", "b"], {"train": [60, 3]}).axes[0].get_xscale() == "linear"
+
+
+def test_histogram_survives_zero_and_missing_counts() -> None:
+    figure = class_histogram(["a", "b", "c"], {"before": [0, math.nan, 1000], "after": [1, 2, 3]})
+    assert rendered(figure).size
+    assert {"0", "–", "1000"} <= set(texts(figure))
+
+
+def test_lengths_that_disagree_are_said() -> None:
+    with pytest.raises(ValueError, match="'val' has 1 counts for 2 labels"):
+        class_histogram(["a", "b"], {"val": [1]})
+    with pytest.raises(ValueError, match="for 3 labels"):
+        confusion_matrix(np.eye(2), ["a", "b", "c"])
+    with pytest.raises(ValueError, match="1 titles for 2 pictures"):
+        picture_grid([np.zeros((4, 4), np.uint8)] * 2, ["a"])
+    with pytest.raises(ValueError, match="expected equal numbers"):
+        mistake_gallery([np.zeros((4, 4), np.uint8)], ["a"], [], [0.5])
+
+
+def test_curves_have_a_panel_per_scale_and_mark_the_best_epoch() -> None:
+    accuracies = [0.5, 0.9, 0.8]
+    history = [
+        {
+            "epoch": epoch,
+            "step": 9 * epoch,
+            "train/loss": 1 / epoch,
+            "val/loss": 2 / epoch,
+            "val/accuracy": value,
+            "val/psnr": 20.0,
+            "lr": 0.1,
+        }
+        for epoch, value in enumerate(accuracies, 1)
+    ]
+    figure = training_curves(history)
+    assert [axes.get_title("left") for axes in figure.axes] == ["loss", "metrics", "psnr", "learning rate"]
+    assert figure.axes[1].get_title("right") == "★ val/accuracy 0.9, epoch 2"
+    assert training_curves(history, monitor="val/loss", mode="min").axes[0].get_title("right").endswith("epoch 3")
+    assert rendered(figure).size
+
+
+def test_best_epoch_is_the_earliest_among_equals_and_never_nan() -> None:
+    history: list[dict[str, float]] = [
+        {"epoch": 0, "val/iou": math.nan},
+        {"epoch": 1, "val/iou": 0.7},
+        {"epoch": 2, "val/iou": 0.7},
+        {"epoch": 3},
+    ]
+    assert best_epoch(history, "val/iou", "max") == 1
+    assert best_epoch(history, "val/dice", "max") is None
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        [],
+        [{}],
+        [{"epoch": 1.0, "val/loss": math.nan, "train/loss": math.inf}],
+        [{"epoch": 1, "val/loss": 0.5}, {"epoch": 2, "val/loss": math.nan}, {"epoch": 3, "val/loss": -0.2}],
+        [{"val/$a$": 0.1, "lr/generator": 0.0}, {"val/$a$": 5.0}],
+    ],
+)
+def test_curves_survive_gaps(history: list[dict[str, float]]) -> None:
+    assert rendered(training_curves(history)).size
+
+
+def test_grids_take_grey_and_colour_of_any_size() -> None:
+    shapes = [(8, 8), (9, 20, 1), (20, 9, 3), (5, 5, 4), (1, 1)]
+    pictures = [np.full(shape, 128, np.uint8) for shape in shapes]
+    figure = picture_grid(pictures, [HOSTILE[index] for index in range(5)], columns=2)
+    assert rendered(figure).size
+    assert figure.get_size_inches()[0] == pytest.approx(WIDTH)
+    assert rendered(mistake_gallery(pictures, names(5), names(5), [0.1, 1.0, math.nan, 0.0, 0.5])).size
+    assert rendered(picture_grid([])).size
+    assert rendered(mistake_gallery([], [], [], [])).size
+
+
+@pytest.mark.parametrize("picture", [np.zeros((4, 4)), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4), np.uint8)])
+def test_grid_names_what_is_no_picture(picture: NDArray[np.uint8]) -> None:
+    with pytest.raises(ValueError, match=r"expected uint8 \(H, W\)"):
+        picture_grid([picture])
+
+
+def test_text_from_outside_is_one_short_line_without_mathematics() -> None:
+    assert plain("a\n b\t c") == "a b c"
+    assert plain("$x$") == r"\$x\$"  # matplotlib draws an escaped dollar as a dollar
+    assert plain("charles_montgomery_burns", 20) == "charles_montg…_burns"
+    assert "\ud800" not in plain("\ud800")
+    figure = class_histogram(["$x^2$"], {"train": [1]})
+    figure.canvas.draw()
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [r"\$x^2\$"]
+
+
+def test_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        save(class_histogram(["a"], {"train": [1]}), tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_figures_need_neither_pyplot_nor_torch() -> None:
+    modules = ", ".join(f"zoo.figures.{name}" for name in ("bars", "confusion", "curves", "grid", "style"))
+    code = f"import sys, {modules}; print({{'torch', 'matplotlib.pyplot'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,79 @@
+"""`zoo <command>` and `python -m zoo <command>`: finds the command's module and runs it; imports nothing heavy for help."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "train": "train a recipe, measure it and write its report",
+    "evaluate": "measure a trained run again, perhaps on other data",
+    "predict": "predict pictures or a folder; write a submission",
+    "report": "write a run's report again",
+    "list": "list recipes, runs, backbones, tasks, datasets, engines, transforms",
+    "describe": "say what a recipe will do: model, parameters, cost, data",
+    "check": "check recipes and say all that is wrong with them",
+    "schema": "print the JSON Schema of recipes, for editors",
+    "new": "start a homework: copy a recipe under a new name",
+    "pack": "make one file of a run, to share",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console command `zoo`."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        width = max(map(len, COMMANDS))
+        print("usage: zoo <command> ...   (each command explains itself with --help)\n")
+        print("\n".join(f"  {name:{width}}  {what}" for name, what in COMMANDS.items()))
+        return 0
+    if words[0] == "--version":
+        from zoo import __version__
+
+        print(f"zoo {__version__}")
+        return 0
+    if words[0] not in COMMANDS:
+        from zoo.recipe import nearest
+
+        print(f"zoo: no command {words[0]!r}{nearest(words[0], COMMANDS)}; expected one of {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    return run_command(words[0], words[1:])
+
+
+def run_command(name: str, words: Sequence[str]) -> int:
+    """Run a command; errors made for people become one message and an exit code.
+
+    0 done, 2 bad recipe or arguments, 3 bad data, 4 diverged, 130 and 143 interrupted but saved, 1 anything else.
+    """
+    from zoo.errors import ZooError
+
+    _log_to_stderr()
+    try:
+        code: int = importlib.import_module(f"zoo.{name}").main(list(words))
+    except ZooError as error:
+        print(f"zoo {name}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"zoo {name}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `zoo list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _log_to_stderr() -> None:
+    import logging
+
+    log = logging.getLogger("zoo")
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""The only place that joins the parts: recipe -> source, loaders, task, engine. Importing it imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zoo import registry
+from zoo.errors import DataError, RecipeError
+from zoo.progress import say
+from zoo.recipe import Recipe, options
+from zoo.spec import DataSpec
+
+if TYPE_CHECKING:
+    from zoo.backbones.backbone import Backbone
+    from zoo.datasets.loaders import Loaders
+    from zoo.datasets.source import Source
+    from zoo.engines.engine import Engine
+    from zoo.tasks.task import Task
+
+
+def source(recipe: Recipe) -> Source:
+    """The source of a recipe, over real data or drawn ones; says loudly when it is the latter.
+
+    Raises:
+        DataError: there is no data, or it is not laid out as the source expects.
+    """
+    from zoo.datasets import synthetic
+
+    cls = registry.load("datasets", recipe.data.name)
+    root = recipe.root()
+    if recipe.synthetic and not synthetic.is_synthetic(root):
+        why = "by data.synthetic=always" if recipe.data.synthetic == "always" else f"because {root} does not exist"
+        root = synthetic.folder(recipe.data.name, cls)
+        say(f"SYNTHETIC DATA: drawn pictures stand in for {cls.title}, {why}. {cls.obtain} Then put them there or set data.root=FOLDER.")
+    if not root.is_dir():
+        raise DataError(f"data.root: {root} {'is no folder' if root.exists() else 'does not exist'}. {cls.obtain} Or set data.synthetic=auto to use drawn data.")
+    built: Source = cls(root, **options(recipe.data))
+    return built
+
+
+def loaders(source: Source, recipe: Recipe) -> Loaders:
+    """The loaders of a recipe: looks at every file, splits, counts, and says what was found."""
+    from zoo.datasets.loaders import Loaders
+    from zoo.device import compute_device
+
+    made = Loaders(source, recipe, compute_device(recipe.train.device).type)
+    sizes = ", ".join(f"{len(records):,} to {part}" for part, records in made.parts().items())
+    say(f"data: {made.preflight.summary()}; {sizes}; {len(made.spec.labels)} classes")
+    for note in made.notes:
+        say(f"data: {note}")
+    return made
+
+
+def task(recipe: Recipe, spec: DataSpec, trained: bool = False) -> Task:
+    """The task of a recipe with its backbone, if the task asks for one.
+
+    Args:
+        recipe: names them.
+        spec: of the data.
+        trained: weights will be loaded afterwards, so none are fetched now.
+
+    Raises:
+        RecipeError: task and backbone do not go together.
+    """
+    import torch
+
+    torch.manual_seed(recipe.seed)  # random weights are the seed's
+    cls = registry.load("tasks", recipe.task.name)
+    arguments: dict[str, Any] = options(recipe.task)
+    if cls.form is not None:
+        arguments["backbone"] = backbone(recipe, spec, cls.form, trained)
+    elif recipe.backbone is not None:
+        raise RecipeError(f"task {recipe.task.name!r} has no backbone: leave the section `backbone` out")
+    try:
+        built: Task = cls(spec, **arguments)
+    except ValueError as error:
+        raise RecipeError(f"task {recipe.task.name!r}: {error}") from error
+    return built
+
+
+def backbone(recipe: Recipe, spec: DataSpec, form: str, trained: bool = False) -> Backbone:
+    """The backbone of a recipe in the form that its task asks for."""
+    section = recipe.backbone
+    if section is None:
+        raise RecipeError(f"task {recipe.task.name!r} needs a backbone: add `backbone: {{name: resnet18}}`; `zoo list backbones` shows them")
+    cls = registry.load("backbones", section.name)
+    arguments = {"channels": spec.channels, "form": form, "pretrained": False if trained else section.pretrained, **options(section)}
+    if registry.entry("backbones", section.name).cls == "TimmBackbone":
+        arguments |= {"name": section.name, "size": spec.size}
+    built: Backbone = cls(**arguments)
+    if not trained:
+        say(f"backbone: {section.name}, {built.weights}")
+    return built
+
+
+def engine(recipe: Recipe) -> Engine:
+    """The engine of a recipe."""
+    built: Engine = registry.load("engines", recipe.train.engine)()
+    return built

@@ -1,0 +1,307 @@
+"""Loaders: a source and a recipe -> batches for training from any point on, and batches for evaluation.
+
+Batches are dicts: `image` (B, C, H, W) uint8, `label` (B) int64, `index` (B) int64 into the part's records, `path` list of str.
+What a sample looks like depends on (seed, epoch, index, copy) alone, so batches are equal for any number of workers, and the
+stream can begin at any batch of any epoch without reading those before it.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from zoo.datasets import preflight, splits
+from zoo.datasets.source import Record, Source
+from zoo.datasets.transforms import Preprocess, augmentation
+from zoo.errors import DataError
+from zoo.spec import DataSpec
+
+Batch = dict[str, Any]
+Key = tuple[int, int, int]
+"""(epoch, index of the record, number of the copy within the epoch)."""
+
+
+@contextmanager
+def seeded(*parts: int) -> Iterator[None]:
+    """Draw from `torch.default_generator` seeded by `parts`, and put its state back afterwards.
+
+    Only this one generator is touched: `torch.manual_seed` would restart those of the devices as well.
+    """
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    state = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(int.from_bytes(digest, "little") >> 1)
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(state)
+
+
+class Pictures(Dataset[Batch]):
+    """The records of one part as samples.
+
+    Args:
+        source: reads a record.
+        records: of this part.
+        preprocess: to the fixed size.
+        augment, augment_rare: for first copies and for further ones; None for no change.
+        seed: of the run.
+    """
+
+    def __init__(self, source: Source, records: Sequence[Record], preprocess: Preprocess, augment: Any = None, augment_rare: Any = None, seed: int = 0) -> None:
+        self.source, self.records, self.preprocess = source, records, preprocess
+        self.augment, self.augment_rare, self.seed = augment, augment_rare, seed
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, key: int | Key) -> Batch:
+        """The sample of a key; an int is the record as evaluation sees it.
+
+        A broken file comes back as `{"error": ...}`: it is raised where the batch is used, without a worker's stack around it.
+        """
+        epoch, index, repeat = (0, key, 0) if isinstance(key, int) else key
+        record = self.records[index]
+        try:
+            picture, fields = self.source.read(record)
+        except DataError as error:
+            return {"error": error}
+        augment = self.augment_rare if repeat and self.augment_rare is not None else self.augment
+        if augment is None:
+            image = self.preprocess(picture)
+        else:
+            with seeded(self.seed, epoch, index, repeat):
+                image = self.preprocess(picture, augment)
+        return {"image": image, **fields, "index": index, "path": str(record.path)}
+
+
+def collate(samples: Sequence[Batch]) -> Batch:
+    """Samples -> batch: tensors are stacked, numbers become a tensor, everything else a list."""
+    for sample in samples:
+        if "error" in sample:
+            return sample
+    return {key: _join([sample[key] for sample in samples]) for key in samples[0]}
+
+
+def _join(values: list[Any]) -> Any:
+    if isinstance(values[0], Tensor):
+        return torch.stack(values)
+    if isinstance(values[0], int | float):
+        return torch.tensor(values)
+    return values
+
+
+class Endless(Sampler[list[Key]]):
+    """Batches of keys, epoch after epoch, from a given batch on.
+
+    Args:
+        labels: class of each record (None: unlabelled).
+        batch_size: keys in a batch; an epoch's last, smaller batch is left out unless it is the only one.
+        seed: of the run; an epoch's order depends on it and on the epoch alone.
+        balance: as `data.balance`.
+        max_repeats: most copies of one record in an epoch, for `augmented_sampler`.
+    """
+
+    def __init__(self, labels: Sequence[int | None], batch_size: int, seed: int, balance: str = "none", max_repeats: int = 10) -> None:
+        self.batch_size, self.seed, self.balance = batch_size, seed, balance
+        counts = Counter(labels)
+        self.weights = torch.tensor([1.0 / counts[label] for label in labels], dtype=torch.float64)
+        largest = max(counts.values())
+        repeats = [min(max_repeats, max(1, round(largest / counts[label]))) if balance == "augmented_sampler" else 1 for label in labels]
+        self.copies = [(index, number) for index, repeat in enumerate(repeats) for number in range(repeat)]
+        self.batches = max(1, len(self.copies) // batch_size)
+        self.start = (0, 0)
+
+    def epoch(self, epoch: int) -> list[Key]:
+        """All keys of an epoch, in order."""
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
+        if self.balance == "sampler":
+            drawn = torch.multinomial(self.weights, len(self.copies), replacement=True, generator=generator).tolist()
+            seen: Counter[int] = Counter()
+            keys = []
+            for index in drawn:
+                keys.append((epoch, index, seen[index]))
+                seen[index] += 1
+            return keys
+        order = torch.randperm(len(self.copies), generator=generator).tolist()
+        return [(epoch, *self.copies[position]) for position in order]
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        epoch, batch = self.start
+        while True:
+            keys = self.epoch(epoch)
+            for number in range(batch, self.batches):
+                yield keys[number * self.batch_size : (number + 1) * self.batch_size]
+            epoch, batch = epoch + 1, 0
+
+
+class Loaders:
+    """All that training and evaluation read, after a look at every file.
+
+    Args:
+        source: of the records.
+        recipe: its `seed`, `split`, `data` and `train.batch_size` are used.
+        device_type: "cuda" pins memory and allows more workers.
+
+    Attributes:
+        source: as given.
+        split: which record is in which part.
+        spec: the data as the task sees it.
+        notes: what a person should know (from the source, the pre-flight and the split).
+        preflight: what the look at the files found.
+        batches: training batches in an epoch.
+        workers: processes that read.
+
+    Raises:
+        DataError: broken files (unless `data.bad_files: skip`), or nothing to train or validate on.
+    """
+
+    def __init__(self, source: Source, recipe: Any, device_type: str = "cpu") -> None:
+        data = recipe.data
+        self.source, self.data, self.seed, self.batch_size = source, data, recipe.seed, recipe.train.batch_size
+        self.pinned = device_type == "cuda"
+        self.workers = automatic_workers(device_type) if data.workers == "auto" else data.workers
+        records, self.preflight, notes = usable(source, data.bad_files)
+        self.unlabelled = records.pop("unlabelled", [])
+        split = recipe.split
+        self.split = splits.divide(records, split.val, split.test, split.seed, split.by, source.labels, source.groups)
+        self.notes = [*source.notes, *notes, *self.split.notes]
+        size = data.size if isinstance(data.size, tuple) else (data.size, data.size)
+        self.preprocess = Preprocess(size, data.fit, data.crop)
+        train = self.split.parts["train"]
+        self.sampler = Endless([record.label for record in train], self.batch_size, self.seed, data.balance, data.max_repeats)
+        counts = class_counts(train, len(source.labels))
+        weights = loss_weights(counts) if data.balance == "loss_weights" else ()
+        self.spec = DataSpec(source.channels, size, source.labels, counts, weights, source.groups)
+        self._kept: dict[str, DataLoader[Batch]] = {}
+
+    @property
+    def batches(self) -> int:
+        """Training batches in an epoch."""
+        return self.sampler.batches
+
+    def stream(self, epoch: int = 0, batch: int = 0) -> Iterator[Batch]:
+        """Training batches without end, from batch `batch` of epoch `epoch` on; nothing before it is read."""
+        sampler, data = copy.copy(self.sampler), self.data
+        sampler.start = (epoch, batch)
+        pictures = Pictures(self.source, self.split.parts["train"], self.preprocess, augmentation(data.augment), augmentation(data.augment_rare), self.seed)
+        return checked(DataLoader(pictures, batch_sampler=sampler, **self._options()))
+
+    def pictures(self, part: str) -> Pictures:
+        """The samples of a part as evaluation sees them."""
+        records = self.unlabelled if part == "unlabelled" else self.split.parts[part]
+        return Pictures(self.source, records, self.preprocess)
+
+    def evaluation(self, part: str) -> Iterable[Batch]:
+        """The batches of a part in order, without augmentation; each call of `iter` goes through it once."""
+        if part not in self._kept:
+            keep = {"persistent_workers": True} if self.workers else {}
+            self._kept[part] = DataLoader(self.pictures(part), batch_size=self.batch_size, **self._options(), **keep)
+        return _Checked(self._kept[part])
+
+    def parts(self) -> dict[str, list[Record]]:
+        """Records by part."""
+        return self.split.parts
+
+    def epoch_counts(self) -> tuple[int, ...]:
+        """Pictures of each class that one epoch of training sees, after balancing."""
+        train = self.split.parts["train"]
+        return class_counts([train[index] for _, index, _ in self.sampler.epoch(0)], len(self.spec.labels))
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over ids, labels and file sizes of all records used."""
+        digest = hashlib.sha256()
+        for name, part in sorted(self.split.parts.items()):
+            for record in part:
+                digest.update(f"{name} {record.id} {record.label} {_length(record.path)}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
+    def _options(self) -> dict[str, Any]:
+        # A generator of their own: making an iterator draws a seed, which must not come from the training's stream.
+        options: dict[str, Any] = {"num_workers": self.workers, "collate_fn": collate, "pin_memory": self.pinned, "generator": torch.Generator()}
+        return options | ({"prefetch_factor": 4} if self.workers else {})
+
+
+class _Checked:
+    """A loader that raises the errors its workers met."""
+
+    def __init__(self, loader: DataLoader[Batch]) -> None:
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return checked(self.loader)
+
+
+def checked(loader: Iterable[Batch]) -> Iterator[Batch]:
+    """Batches, or the DataError that a worker met."""
+    for batch in loader:
+        if "error" in batch:
+            raise batch["error"]
+        yield batch
+
+
+def usable(source: Source, bad_files: str) -> tuple[dict[str, list[Record]], preflight.Preflight, list[str]]:
+    """The records whose files can be read, what the look at all files found, and a note if some were left out.
+
+    Raises:
+        DataError: there are bad files and `bad_files` is "error".
+    """
+    found = preflight.check([record for part in source.records.values() for record in part])
+    if found.bad and bad_files == "error":
+        raise preflight.bad_files_error(found.bad)
+    records = {name: [record for record in part if record.path not in found.bad] for name, part in source.records.items()}
+    notes = []
+    if found.bad:
+        first = ", ".join(path.name for path in list(found.bad)[:5])
+        notes.append(f"{len(found.bad)} bad file{'s' if len(found.bad) > 1 else ''} skipped (data.bad_files: skip): {first}{' ...' if len(found.bad) > 5 else ''}")
+    return records, found, notes
+
+
+def class_counts(records: Iterable[Record], classes: int) -> tuple[int, ...]:
+    """Records of each class."""
+    counts = Counter(record.label for record in records)
+    return tuple(counts[label] for label in range(classes))
+
+
+def loss_weights(counts: Sequence[int]) -> tuple[float, ...]:
+    """Weights inverse to the class counts, with mean 1 over the pictures; an empty class weighs 0."""
+    filled = sum(count > 0 for count in counts)
+    total = sum(counts)
+    return tuple(total / (filled * count) if count else 0.0 for count in counts)
+
+
+def automatic_workers(device_type: str) -> int:
+    """On a GPU up to 8 processes; on the CPU the network needs the cores itself, so one reader, two from four cores on."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if device_type != "cpu":
+        return max(0, min(8, cores - 1))
+    return 0 if cores == 1 else 1 if cores < 4 else 2
+
+
+def _length(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def to_device(batch: Mapping[str, Any], device: torch.device) -> Batch:
+    """Move a batch; `image` becomes float32 in [0, 1] there, so that bytes travel and not floats."""
+    moved = {key: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value for key, value in batch.items()}
+    if "image" in moved and moved["image"].dtype == torch.uint8:
+        moved["image"] = moved["image"].float().div_(255)
+    return moved
+
+

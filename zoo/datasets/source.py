@@ -1,0 +1,128 @@
+"""The contract of a data source: it lists the pictures of one data set as they lie on disk, and reads one of them.
+
+A source knows one layout and nothing of splits, transforms, batches or devices: `splits.py` divides its records,
+`loaders.py` reads and transforms them. It is inherited so that its module can be listed without being imported.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from PIL import Image
+
+from zoo.datasets.pictures import read_picture
+from zoo.errors import DataError
+
+
+@dataclass(frozen=True)
+class Record:
+    """One picture as the data set lists it; nothing is read yet.
+
+    Attributes:
+        path: the picture's file.
+        id: what the data set itself calls it (file name, number); submissions are written with it.
+        label: class index in the data set's own numbering, or None where it is not labelled.
+        group: records of one group never lie on both sides of a split (a video, a person); None = a group of its own.
+        extra: what one kind of task needs beyond that (a mask's path, boxes).
+    """
+
+    path: Path
+    id: str
+    label: int | None = None
+    group: str | None = None
+    extra: Any = None
+
+
+class Source:
+    """Base of all sources. A subclass reads its layout in `__init__(self, root, <options>)` and calls `super().__init__`.
+
+    Class attributes:
+        title: the data set's name for people.
+        obtain: where the real data is to be had, a sentence or two; printed when drawn data is used instead.
+        layout: the expected tree, shown when `root` lacks it.
+        version: of the drawn data; raise it when `write_synthetic` draws something else.
+
+    Attributes:
+        root: the folder read.
+        labels: class index -> name.
+        records: what the data set itself tells apart. Either "labelled" (to be split by `splits.py`), or its own "train"
+            with "val" and/or "test"; besides, "unlabelled" for pictures to be submitted.
+        groups: the meaning of `Record.group` ("video"), or None.
+        channels: 3 (RGB) or 1 (grey): what pictures are converted to.
+        notes: things found while listing that a person should know (said in the pre-flight and the report).
+    """
+
+    title: ClassVar[str] = ""
+    obtain: ClassVar[str] = ""
+    layout: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        root: Path,
+        labels: Sequence[str],
+        records: Mapping[str, Sequence[Record]],
+        groups: str | None = None,
+        channels: int = 3,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.root = root
+        self.labels = tuple(labels)
+        self.records = {name: list(part) for name, part in records.items()}
+        self.groups = groups
+        self.channels = channels
+        self.notes = list(notes)
+
+    def read(self, record: Record) -> tuple[Image.Image, dict[str, Any]]:
+        """The picture upright in `channels` channels, and the other fields of its sample (`label`).
+
+        Raises:
+            DataError: the file cannot be read as a picture.
+        """
+        fields = {} if record.label is None else {"label": record.label}
+        return read_picture(record.path, self.channels), fields
+
+    @staticmethod
+    def write_submission(path: Path, pictures: Sequence[Path], predictions: Sequence[int], labels: Sequence[str]) -> None:
+        """Write the data set's own submission file. Needs no data set on disk: ids come from the pictures' names.
+
+        Args:
+            path: file to write.
+            pictures: the files that were predicted.
+            predictions: a class index for each.
+            labels: class index -> name.
+
+        Raises:
+            DataError: this data set has no submission format, or a picture is not named as its own are.
+        """
+        raise DataError("this data set has no submission format: leave --submission out, or use --csv")
+
+    @staticmethod
+    def write_synthetic(root: Path, seed: int) -> None:
+        """Draw a small data set into the empty folder `root`, in the real layout with the real traps, equal for equal seeds."""
+        raise DataError("this source cannot draw synthetic data; give it a folder with data.root=FOLDER")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Write a CSV file with Unix line ends."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def layout_error(source: type[Source], root: Path, missing: str) -> DataError:
+    """The error for a folder that exists but is not laid out as `source` expects: shows the trees expected and found."""
+    found = sorted(root.iterdir(), key=lambda entry: (entry.is_file(), entry.name)) if root.is_dir() else []
+    lines = [f"  {entry.name}{'/' if entry.is_dir() else ''}" for entry in found[:12]]
+    if len(found) > 12:
+        lines.append(f"  ... and {len(found) - 12} more")
+    return DataError(
+        f"{root}: {missing}\nexpected {source.title} in this layout:\n{source.layout.rstrip()}\n"
+        f"found in {root}:\n" + ("\n".join(lines) or "  (nothing)") + f"\n{source.obtain}\n"
+        "Point data.root at the right folder, or set data.synthetic=always to use drawn data."
+    )

@@ -1,0 +1,166 @@
+"""Dividing labelled pictures into train, val and test: by seed, evenly over classes, and whole groups at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from zoo.datasets.source import Record
+from zoo.errors import DataError
+
+By = Literal["auto", "group", "random"]
+Parts = dict[str, list[Record]]
+
+
+@dataclass
+class Split:
+    """Records by part ("train", "val", perhaps "test") and what a person should know of how they came to be there."""
+
+    parts: Parts
+    by: str
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the ids of each part: equal for equal splits, whatever the order of listing."""
+        return fingerprint({name: [record.id for record in part] for name, part in self.parts.items()})
+
+
+def fingerprint(ids: Mapping[str, Iterable[str]]) -> str:
+    """SHA-256 (hex) over the sorted ids of train, val and test."""
+    digest = hashlib.sha256()
+    for name in ("train", "val", "test"):
+        digest.update(f"{name}\n".encode())
+        for one in sorted(ids.get(name, ())):
+            digest.update(one.encode("utf-8", "surrogateescape") + b"\0")
+    return digest.hexdigest()
+
+
+def divide(records: Mapping[str, Sequence[Record]], val: float, test: float, seed: int, by: By, labels: Sequence[str] = (), groups: str | None = None) -> Split:
+    """Divide a source's records.
+
+    Parts that the data set has itself are kept; what is missing is cut from "labelled" or from its "train".
+
+    Args:
+        records: as `Source.records`.
+        val: part of the pictures that validates, in (0, 1).
+        test: part kept for a test, in [0, 1).
+        seed: of this split alone.
+        by: "group" keeps groups whole, "random" looks at labels only, "auto" is "group" where the data has groups.
+        labels: class names, for the notes.
+        groups: what a group is ("video"), for the notes.
+
+    Raises:
+        DataError: nothing is labelled, or `by` asks for groups that the data does not have.
+    """
+    pool = list(records.get("labelled", ())) or list(records.get("train", ()))
+    if not pool:
+        raise DataError("no labelled pictures were found: there is nothing to train on")
+    own = {name: list(records[name]) for name in ("val", "test") if records.get(name)}
+    shares = {"val": 0.0 if "val" in own else val, "test": 0.0 if "test" in own else test}
+    by_group = by == "group" or (by == "auto" and groups is not None)
+    if by_group and groups is None:
+        raise DataError("split.by=group: this data has no groups (videos, persons); use split.by=auto or random")
+    split = _by_group(pool, shares, seed) if by_group else _by_label(pool, shares, seed)
+    split.parts |= own
+    split.notes += _notes(split.parts, own, labels, groups, by_group)
+    _refuse_empty(split.parts)
+    return split
+
+
+def _by_label(pool: Sequence[Record], shares: Mapping[str, float], seed: int) -> Split:
+    """Each class is divided in the wished shares; a class of two gives one to val, a class of one only trains."""
+    dice, parts = random.Random(seed), Parts(train=[], val=[], test=[])
+    classes: dict[int | None, list[Record]] = defaultdict(list)
+    for record in pool:
+        classes[record.label].append(record)
+    for label in sorted(classes, key=lambda value: -1 if value is None else value):
+        members = sorted(classes[label], key=lambda record: record.id)
+        dice.shuffle(members)
+        taken = 0
+        for name, count in _counts(len(members), shares).items():
+            parts[name] += members[taken : taken + count]
+            taken += count
+        parts["train"] += members[taken:]
+    return Split(_in_order(parts), "label")
+
+
+def _counts(total: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """How many of a class go to each part: rounded, at least one where enough are there, and always one left to train on."""
+    counts, left = {}, total - 1
+    for name in ("val", "test"):
+        wished = max(1, round(shares[name] * total)) if shares[name] else 0
+        counts[name] = min(wished, left)
+        left -= counts[name]
+    return counts
+
+
+def _by_group(pool: Sequence[Record], shares: Mapping[str, float], seed: int) -> Split:
+    """Whole groups, dealt so that every class comes near its share in every part.
+
+    Groups are taken in random order within their rarest class, rarest classes first; each goes to the part that lacks most of
+    its classes (a greedy form of iterative stratification, Sechidis 2011).
+    """
+    dice = random.Random(seed)
+    groups: dict[str, list[Record]] = defaultdict(list)
+    for record in sorted(pool, key=lambda record: record.id):
+        groups[f"g{record.group}" if record.group is not None else f"r{record.id}"].append(record)
+    totals = Counter(record.label for record in pool)
+    order = sorted(groups)
+    dice.shuffle(order)
+    order.sort(key=lambda name: (min(totals[record.label] for record in groups[name]), -len(groups[name])))
+    wished = {"train": 1 - sum(shares.values()), **shares}
+    lacking = {part: {label: share * count for label, count in totals.items()} for part, share in wished.items()}
+    parts = Parts(train=[], val=[], test=[])
+    for name in order:
+        members = groups[name]
+        part = max((part for part in wished if wished[part] > 0), key=lambda part: sum(lacking[part][record.label] / totals[record.label] for record in members))
+        parts[part] += members
+        for record in members:
+            lacking[part][record.label] -= 1
+    return Split(_in_order(parts), "group")
+
+
+def _in_order(parts: Parts) -> Parts:
+    return {name: sorted(part, key=lambda record: record.id) for name, part in parts.items() if part}
+
+
+def _refuse_empty(parts: Parts) -> None:
+    for name in ("train", "val"):
+        if not parts.get(name):
+            sizes = ", ".join(f"{part} {len(records)}" for part, records in parts.items())
+            raise DataError(f"the split leaves no pictures to {name} ({sizes}): give more data, or change split.val and split.test")
+
+
+def _notes(parts: Parts, own: Mapping[str, Sequence[Record]], labels: Sequence[str], groups: str | None, by_group: bool) -> list[str]:
+    notes = []
+    if own:
+        notes.append(f"{' and '.join(sorted(own))}: the data set's own part")
+    if "test" not in parts:
+        notes.append("no labelled test part: the best epoch is selected and measured on validation, so the figure is a little optimistic")
+    elif "val" not in own and "test" in own:
+        notes.append("val is cut from the data set's training part")
+    if groups is not None and not by_group:
+        notes.append(f"split.by=random: pictures of one {groups} may lie in train and in val, so the figure may be too good")
+    counts = {name: Counter(record.label for record in part) for name, part in parts.items()}
+    total = sum(counts.values(), Counter())
+    few = [index for index in range(len(labels)) if 0 < total[index] < 3]
+    for part in ("val", "test"):
+        absent = [index for index in range(len(labels)) if total[index] and part in parts and not counts[part][index]]
+        if absent:
+            notes.append(f"not in {part}: {_some(labels, absent)} (too few pictures or groups)")
+    if few:
+        notes.append(f"fewer than three pictures: {_some(labels, few)}")
+    empty = [index for index in range(len(labels)) if not total[index]]
+    if empty:
+        notes.append(f"no pictures at all, kept in the class map: {_some(labels, empty)}")
+    return notes
+
+
+def _some(labels: Sequence[str], indices: Sequence[int], most: int = 8) -> str:
+    names = ", ".join(labels[index] for index in indices[:most])
+    return names + (f" and {len(indices) - most} more" if len(indices) > most else "")

@@ -1,0 +1,27 @@
+"""The errors zoo raises for people, each with the exit code its command ends with."""
+
+from __future__ import annotations
+
+
+class ZooError(Exception):
+    """Something a person can mend. The message names the value, what was expected and the next step."""
+
+    exit_code = 1
+
+
+class RecipeError(ZooError):
+    """A recipe, an argument or a name is wrong (exit code 2)."""
+
+    exit_code = 2
+
+
+class DataError(ZooError):
+    """Files of a data set are missing, broken or contradict each other (exit code 3)."""
+
+    exit_code = 3
+
+
+class DivergedError(ZooError):
+    """A loss is no longer a finite number (exit code 4)."""
+
+    exit_code = 4

@@ -1,0 +1,135 @@
+"""Measuring a task on a part of the data, in one way for validation, test and the `evaluate` command.
+
+    python -m zoo.evaluate RUN [--part val] [key=value ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from zoo.tasks.task import Task
+
+MOST_VALUES = 4096
+"""Predictions with more values a sample (masks, pictures) are kept for the first samples only."""
+FIRST = 64
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of an evaluation.
+
+    Attributes:
+        metrics: name -> value.
+        details: the task's details of its metrics.
+        truth, predictions: fields of the batches but the pictures, and predictions, joined over the samples; on the CPU. Empty
+            unless asked to keep them.
+    """
+
+    metrics: dict[str, float]
+    details: dict[str, Any]
+    truth: dict[str, Any]
+    predictions: dict[str, Tensor]
+
+
+def evaluate(task: Task, batches: Iterable[Mapping[str, Any]], device: torch.device, keep: bool = False) -> Evaluation:
+    """Measure a task.
+
+    Runs in evaluation mode, without gradients and under a fixed seed; mode and random state are put back, so that training
+    goes on as if nothing had been measured.
+
+    Args:
+        task: on `device`.
+        batches: of `Loaders.evaluation`.
+        device: to compute on.
+        keep: also keep truth and predictions, for drawing.
+    """
+    import torch
+
+    from zoo.datasets.loaders import seeded, to_device
+
+    metrics = task.metrics().to(device)
+    kept: list[tuple[dict[str, Any], dict[str, Tensor]]] = []
+    training = task.training
+    task.eval()
+    try:
+        with seeded(0), torch.inference_mode():
+            for batch in batches:
+                moved = to_device(batch, device)
+                predictions = task.predict(moved)
+                metrics.update(predictions, moved)
+                if keep:
+                    kept.append(({key: value for key, value in batch.items() if key != "image"}, _light(predictions, len(kept))))
+            computed = {name: float(value) for name, value in metrics.compute().items()}
+            details = task.details(metrics)
+    finally:
+        task.train(training)
+    truth, said = _join([fields for fields, _ in kept]), _join([predictions for _, predictions in kept])
+    return Evaluation(computed, details, truth, said)
+
+
+def _light(predictions: dict[str, Tensor], number: int) -> dict[str, Tensor]:
+    """Predictions to keep of a batch: all small ones, and large ones of the first batches."""
+    return {
+        key: value.cpu()
+        for key, value in predictions.items()
+        if value[0].numel() <= MOST_VALUES or number * len(value) < FIRST
+    }
+
+
+def _join(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    import torch
+
+    joined: dict[str, Any] = {}
+    for key in parts[0] if parts else ():
+        values = [part[key] for part in parts if key in part]
+        joined[key] = torch.cat(values) if hasattr(values[0], "dtype") else [item for value in values for item in value]
+    return joined
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="zoo evaluate", description="Measure a trained run again, perhaps on other data.")
+    parser.add_argument("run", help="run folder, packed file, or the name of a trained recipe")
+    parser.add_argument("changes", nargs="*", metavar="key=value", help="changes of the run's recipe, such as data.root=FOLDER")
+    parser.add_argument("--part", default="val", choices=("train", "val", "test"), help="which part of the data (default: val)")
+    arguments = parser.parse_intermixed_args(argv)
+
+    from zoo import build
+    from zoo.errors import RecipeError
+    from zoo.model import load
+    from zoo.progress import say
+
+    model = load(arguments.run)
+    recipe = model.recipe.changed(arguments.changes)
+    source = build.source(recipe)
+    data = build.loaders(source, recipe)
+    if data.spec.labels != model.spec.labels:
+        raise RecipeError(f"the data has other classes than the model: {_difference(model.spec.labels, data.spec.labels)}")
+    for warning in model.split_warnings(data.split):
+        say(f"WARNING: {warning}")
+    if arguments.part not in data.parts():
+        raise RecipeError(f"--part {arguments.part}: this data has {', '.join(data.parts())}")
+    found = evaluate(model.task, data.evaluation(arguments.part), model.device)
+    say(f"{arguments.part}: {len(data.parts()[arguments.part])} pictures of {'synthetic' if recipe.synthetic else 'real'} {recipe.data.name}")
+    for name, value in found.metrics.items():
+        sys.stdout.write(f"{arguments.part}/{name} {value:.6g}\n")
+    return 0
+
+
+def _difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
+    missing, new = sorted(set(ours) - set(theirs))[:5], sorted(set(theirs) - set(ours))[:5]
+    return f"missing {missing}, new {new}" if missing or new else "the same names in another order"
+
+
+if __name__ == "__main__":
+    from zoo.__main__ import run_command
+
+    sys.exit(run_command("evaluate", sys.argv[1:]))

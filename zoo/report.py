@@ -1,0 +1,643 @@
+"""Draw `report.html` from a run folder: one file that says what was asked, what came out, and whether that was expected.
+
+    python -m zoo.report runs/simpsons/2024-05-01 --open
+
+The page needs no network, no script and nothing beside it: styles and pictures are inside, and its content policy refuses everything
+else. All that is read here counts as text from a stranger. It is escaped by construction: `_tag` escapes each string that is not
+`Markup` already, so a class named `<script>` stays a name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import csv
+import hashlib
+import html
+import io
+import json
+import math
+import os
+import re
+import struct
+import sys
+import webbrowser
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeGuard
+
+import yaml
+
+from zoo.errors import RecipeError, ZooError
+
+_COLLAPSE_FROM = 60  # rows of a table
+_MOST_ROWS = 5000
+_MOST_BYTES = 50_000_000
+_WIDE = 1100  # pixels of a figure that must scroll on a phone instead of shrinking
+_ORDER = ("curve", "training_curve", "class", "histogram", "balance", "sample", "confusion", "per_class", "mistake")  # how file names begin
+_CERTAINTY = {
+    "V": "verified: read in the original code, data or outputs",
+    "C": "computed again from original artefacts",
+    "N": "from the nearest public solution, not from this project",
+    "S": "said only by the project's own summary",
+    "M": "from memory, unconfirmed",
+}
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf|nan", re.ASCII)
+
+
+class Markup(str):
+    """Text that is HTML already. Any other string is escaped when it becomes part of the page."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of an expectation.
+
+    Attributes:
+        state: "met", "missed", "none" (no expectation stated) or "open" (stated, but not measured yet).
+        lines: one sentence per expected metric.
+    """
+
+    state: Literal["met", "missed", "none", "open"]
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What a run folder holds; parts that are missing are empty and named in `missing`."""
+
+    folder: Path
+    recipe: Mapping[str, Any]
+    recipe_text: str
+    spec: Mapping[str, Any]
+    split: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    history: Sequence[Mapping[str, Any]]
+    missing: list[str]
+
+    @property
+    def synthetic(self) -> bool | None:
+        """Whether the data were drawn; None when the run does not say."""
+        said = self.metrics.get("synthetic")
+        return said if isinstance(said, bool) else None
+
+    @property
+    def kind(self) -> str:
+        """The key of its expectations in the recipe: "synthetic", "real", or "" when the run does not say."""
+        return {True: "synthetic", False: "real", None: ""}[self.synthetic]
+
+    @property
+    def monitor(self) -> tuple[str, str]:
+        """The metric that chose the best epoch, and whether its best is the "max" or the "min"."""
+        monitor = _mapping(self.recipe.get("monitor"))
+        return str(_scalar(monitor.get("metric")) or ""), str(_scalar(monitor.get("mode")) or "max")
+
+
+# ---------------------------------------------------------------------------------------------------------------- commands
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`python -m zoo.report RUN [--open]`: write the report again and print its path. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m zoo.report", description="Write report.html of a run folder and print its path.")
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as runs/simpsons/<id>")
+    parser.add_argument("--open", action="store_true", help="show the report in a browser")
+    arguments = parser.parse_args(argv)
+    try:
+        report = write_report(arguments.run)
+    except ZooError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"error: cannot write the report: {error}", file=sys.stderr)
+        return 1
+    print(report)
+    if arguments.open:
+        webbrowser.open(report.resolve().as_uri())
+    return 0
+
+
+def write_report(run_folder: Path) -> Path:
+    """Write `report.html` into `run_folder` from the files there, and return its path.
+
+    Anything but `recipe.yaml` may be missing, so that a run can be looked at while it trains; the page names what is not there.
+    """
+    folder = Path(run_folder)
+    if not (folder / "recipe.yaml").is_file():
+        found = "is a folder without recipe.yaml" if folder.is_dir() else "is no folder"
+        raise RecipeError(f"{folder} {found}; expected a run folder, such as runs/<recipe>/<id>, as zoo.train prints it last")
+    page = _page(_read(folder)).encode("utf-8", "replace")  # JSON can spell lone surrogates, UTF-8 cannot
+    unfinished = folder / ".report.html.part"
+    unfinished.unlink(missing_ok=True)  # whatever lies there, even a link, is not written through
+    unfinished.write_bytes(page)
+    os.replace(unfinished, folder / "report.html")
+    return folder / "report.html"
+
+
+def judge(metrics: Mapping[str, Any], expect: Any) -> Verdict:
+    """Compare `metrics` with `expect`: metric -> {"min": number or None, "max": number or None}, both ends included."""
+    lines, states = [], []
+    for name, bounds in _mapping(expect).items():
+        low, high = _bound(bounds, "min"), _bound(bounds, "max")
+        if low is None and high is None:
+            continue
+        wanted, value = _range_text(low, high), metrics.get(name)
+        if not _is_number(value):
+            states.append("open")
+            lines.append(f"{name}: expected {wanted}, not measured")
+            continue
+        met = math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
+        states.append("met" if met else "missed")
+        lines.append(f"{name}: expected {wanted}, got {_text(value)}{'' if met else ' – missed'}")
+    if not states:
+        return Verdict("none")
+    return Verdict("missed" if "missed" in states else "open" if "open" in states else "met", tuple(lines))
+
+
+# ----------------------------------------------------------------------------------------------------------------- reading
+
+
+def _read(folder: Path) -> _Kept:
+    missing: list[str] = []
+    text = _file_text(folder, "recipe.yaml", missing)
+    try:
+        recipe = _mapping(yaml.safe_load(text))
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date such as 2024-99-99
+        recipe = {}
+        missing.append("recipe.yaml is no valid YAML; it is shown below as it is")
+    objects = {name: _mapping(_json(folder, f"{name}.json", missing)) for name in ("spec", "split", "metrics", "environment")}
+    return _Kept(folder, recipe, text, history=_history(folder, missing), missing=missing, **objects)
+
+
+def _file_bytes(folder: Path, name: object, missing: list[str]) -> bytes:
+    """The bytes of a plain file right in `folder`; empty, with a note, for a path, a link or a missing file."""
+    where = f"{folder.name}/{name}"
+    if not isinstance(name, str) or name in ("", ".", "..") or re.search(r"[/\\:\0]", name):
+        missing.append(f"{where} was ignored: not the plain name of a file in {folder.name}/")
+        return b""
+    try:
+        path = folder / name
+        if not path.is_file():
+            missing.append(f"{name} is not there")
+        elif path.is_symlink():
+            missing.append(f"{where} was ignored: it is a link")
+        elif path.stat().st_size > _MOST_BYTES:
+            missing.append(f"{where} was left out: larger than {_MOST_BYTES // 1_000_000} MB")
+        else:
+            return path.read_bytes()
+    except (OSError, ValueError) as error:
+        missing.append(f"{where} cannot be read: {type(error).__name__}")
+    return b""
+
+
+def _file_text(folder: Path, name: object, missing: list[str]) -> str:
+    return _file_bytes(folder, name, missing).decode("utf-8", "replace").removeprefix("\ufeff")
+
+
+def _json(folder: Path, name: str, missing: list[str]) -> Any:
+    text = _file_text(folder, name, missing)
+    try:
+        return json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        missing.append(f"{name} is no valid JSON")
+        return None
+
+
+def _history(folder: Path, missing: list[str]) -> list[Mapping[str, Any]]:
+    rows: list[Mapping[str, Any]] = []
+    broken = 0
+    for line in _file_text(folder, "history.jsonl", missing).split("\n"):
+        try:
+            row = json.loads(line) if line.strip() else {}
+        except (ValueError, RecursionError):
+            row = None
+        if isinstance(row, dict):
+            rows += [row] if row else []
+        else:
+            broken += 1
+    if broken:
+        missing.append(f"history.jsonl: {broken} {'row' if broken == 1 else 'rows'} could not be read")
+    return rows
+
+
+# ---------------------------------------------------------------------------------------------------------------- the page
+
+
+def _page(kept: _Kept) -> str:
+    style = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    title = _question(kept)
+    exhibits = _exhibits(kept)  # before the notes: it may add to them
+    head = _tag(
+        "head",
+        _tag("meta", charset="utf-8"),
+        _tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        _tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        _tag("meta", name="color-scheme", content="light dark"),
+        _tag("title", f"{title} · {_name(kept)}"),
+        _tag("style", Markup(style)),
+    )
+    main_part = _tag(
+        "main",
+        _hero(kept, title),
+        _references(kept),
+        _notes(kept),
+        exhibits,
+        _numbers(kept),
+        _split(kept),
+        _recipe(kept),
+        _environment(kept),
+    )
+    footer = _tag("footer", "Drawn by zoo from the files of the run folder. To draw it again: ", _tag("code", "python -m zoo.report RUN"))
+    return "<!doctype html>\n" + _tag("html", head, _tag("body", main_part, footer), lang="en")
+
+
+def _hero(kept: _Kept, title: str) -> Markup:
+    """Everything a reader wants before scrolling: question, result, expectation, verdict, and whether the data were drawn."""
+    metric, _ = kept.monitor
+    value = kept.metrics.get(metric)
+    stated = _mapping(kept.recipe.get("expect"))
+    expect = _mapping(stated.get(kept.kind))
+    undecided = Verdict("open", ("Which of them holds depends on whether the data are real or drawn.",))
+    verdict = undecided if any(stated.values()) and not kept.kind else judge(kept.metrics, expect)
+    bounds = expect.get(metric)
+    result = _tag(
+        "div",
+        _tag("p", metric or "no monitored metric", class_="metric"),
+        _tag("p", _text(value) if _is_number(value) else "no result yet", class_="value" if _is_number(value) else "value pending"),
+        _range_picture(value, _bound(bounds, "min"), _bound(bounds, "max")),
+        class_="result",
+    )
+    return _tag(
+        "header",
+        _tag("p", _name(kept), class_="name"),
+        _tag("h1", title),
+        _badge(kept),
+        _tag("section", _tag("div", result, _verdict_box(verdict, kept.kind), class_="answer"), _others(kept), class_="card hero"),
+        _caution(kept),
+    )
+
+
+def _badge(kept: _Kept) -> Markup:
+    if kept.synthetic:
+        text = "These numbers say that the code works, nothing about real pictures."
+        return _tag("p", _tag("strong", "Drawn (synthetic) data"), " ", text, class_="badge")
+    if kept.metrics and kept.synthetic is None:
+        return _tag("p", "The run does not record whether its data were real or drawn.", class_="badge")
+    return Markup()
+
+
+def _verdict_box(verdict: Verdict, kind: str) -> Markup:
+    data = {"synthetic": "on drawn data", "real": "on real data"}.get(kind, "")
+    words = {
+        "met": ("✓", "Expectation met"),
+        "missed": ("✗", "Expectation missed"),
+        "none": ("–", f"No expectation stated {data}".strip()),
+        "open": ("…", "Expectations stated, not measured yet"),
+    }
+    sign, sentence = words[verdict.state]
+    sentence += f" {data}" if data and verdict.state in ("met", "missed") else ""
+    items = [_tag("li", line) for line in verdict.lines]
+    head = _tag("p", _tag("span", sign, aria_hidden="true", class_="sign"), sentence, class_="sentence")
+    return _tag("div", head, _tag("ul", *items) if items else "", class_=f"verdict {verdict.state}")
+
+
+def _others(kept: _Kept) -> Markup:
+    """The other measured numbers: those of the test part first, then those of the monitored part."""
+    metric, _ = kept.monitor
+    part = metric.partition("/")[0]
+    names = [name for name, value in kept.metrics.items() if "/" in name and name != metric and _is_number(value)]
+    names = sorted((name for name in names if name.partition("/")[0] in ("test", part)), key=lambda name: not name.startswith("test/"))
+    cells = [_tag("div", _tag("dt", _breakable(name)), _tag("dd", _text(kept.metrics[name]))) for name in names[:6]]
+    return _tag("dl", *cells, class_="others") if cells else Markup()
+
+
+def _caution(kept: _Kept) -> Markup:
+    """How the number came about, in a sentence or two under it."""
+    metric, _ = kept.monitor
+    epochs = kept.metrics.get("epochs", len(kept.history) or None)
+    seconds = kept.metrics.get("seconds")
+    said = []
+    best = kept.metrics.get("best_epoch", _best_epoch(kept))
+    if _is_number(best):
+        said.append(f"Best epoch {_text(best)} of {_text(epochs)}{f', {_duration(seconds)}' if _is_number(seconds) else ''}.")
+    if _is_number(kept.metrics.get(metric)) and not any(name.startswith("test/") for name in kept.metrics):
+        said.append(f"Measured on the pictures of “{metric.partition('/')[0]}”, which also chose the best epoch: an optimistic number.")
+    return _tag("p", " ".join(said), class_="caution") if said else Markup()
+
+
+def _best_epoch(kept: _Kept) -> object:
+    """The epoch with the best monitored metric so far, the earliest among equals."""
+    metric, mode = kept.monitor
+    points = [(row[metric], row.get("epoch")) for row in kept.history if _is_number(row.get(metric)) and math.isfinite(row[metric])]
+    return (max if mode == "max" else min)(points, key=lambda point: point[0])[1] if points else None
+
+
+def _references(kept: _Kept) -> Markup:
+    """Others' numbers, in a list of their own: never in a column with ours."""
+    rows = [row for row in _sequence(kept.recipe.get("reference")) if isinstance(row, Mapping)]
+    if not rows:
+        return Markup()
+    text = "Reported by others, on real data, with their own split and code"
+    text += ". This run read drawn data: the numbers cannot be compared." if kept.synthetic else "; a direction, not a target."
+    return _section("Others’ numbers", _tag("p", text, class_="lead"), _tag("ul", *map(_reference, rows), class_="references"))
+
+
+def _reference(row: Mapping[str, Any]) -> Markup:
+    metric, value, source, mark = (_text(_scalar(row.get(key))) for key in ("metric", "value", "source", "certainty"))
+    meaning = _CERTAINTY.get(mark, "certainty not stated")
+    return _tag(
+        "li",
+        _tag("span", _tag("b", value), " ", metric, class_="theirs"),
+        _tag("span", source, _tag("small", _tag("abbr", mark, title=meaning), f" {meaning}")),
+    )
+
+
+def _notes(kept: _Kept) -> Markup:
+    if not kept.missing:
+        return Markup()
+    return _section("Not in this report", _tag("ul", *(_tag("li", note) for note in kept.missing)), class_="missing")
+
+
+def _numbers(kept: _Kept) -> Markup:
+    """Every value of metrics.json, and the history as a table."""
+    facts = [[name, value if _is_number(value) else _text(value)] for name, value in kept.metrics.items()]
+    parts = [_details("All numbers of the run", _pairs(facts))] if facts else []
+    if kept.history:
+        columns = list(dict.fromkeys(name for row in kept.history for name in row))
+        rows = [[row.get(name, "") for name in columns] for row in kept.history]
+        parts.append(_details(f"Every epoch ({len(rows)})", _table(columns, rows, bars=False)))
+    return _section("Numbers", *parts) if parts else Markup()
+
+
+def _split(kept: _Kept) -> Markup:
+    if not kept.split and not kept.spec:
+        return Markup()
+    sizes, size, labels = _mapping(kept.split.get("sizes")), _sequence(kept.spec.get("size")), _sequence(kept.spec.get("labels"))
+    facts: list[list[Any]] = [["pictures", " × ".join(map(_text, size)) + f", {_text(kept.spec.get('channels'))} channels" if size else ""]]
+    facts += [
+        ["classes", len(labels) or ""],
+        ["seed of the split", kept.split.get("seed")],
+        ["kept together by", kept.split.get("by") or kept.spec.get("groups")],
+    ]
+    facts += [[f"pictures in {part}", count] for part, count in sizes.items()] + [["fingerprint", kept.split.get("fingerprint")]]
+    notes = [_tag("li", note) for note in _sequence(kept.split.get("notes"))]
+    return _section("Data and split", _tag("ul", *notes) if notes else "", _pairs([fact for fact in facts if fact[1] not in (None, "")]))
+
+
+def _recipe(kept: _Kept) -> Markup:
+    text = _tag("pre", _tag("code", kept.recipe_text), tabindex="0")
+    return _section("Recipe", _tag("p", "As it was run, with every default filled in.", class_="lead"), _details("recipe.yaml", text))
+
+
+def _environment(kept: _Kept) -> Markup:
+    if not kept.environment:
+        return Markup()
+    packages = _mapping(kept.environment.get("packages"))
+    facts = [[name, _text(value)] for name, value in kept.environment.items() if name != "packages"]
+    versions = [[name, str(version)] for name, version in packages.items()]
+    return _section("Environment", _pairs(facts), _details(f"Packages ({len(versions)})", _pairs(versions)) if versions else "")
+
+
+# ---------------------------------------------------------------------------------------------------------- figures, tables
+
+
+def _exhibits(kept: _Kept) -> Markup:
+    """Figures and tables: the well-known ones first, in the order a reader asks for them, then the others as their index lists them."""
+    found = [(entry, _figure(kept, entry)) for entry in _index(kept, "figures", ".png")]
+    found += [(entry, _data_table(kept, entry)) for entry in _index(kept, "tables", ".csv")]
+    shown = [(entry, markup) for entry, markup in found if markup]
+    if not shown:
+        kept.missing.append("there are no figures and no tables yet")
+    return _tag("div", *(markup for _, markup in sorted(shown, key=lambda pair: _rank(pair[0]))), class_="exhibits") if shown else Markup()
+
+
+def _index(kept: _Kept, name: str, ending: str) -> list[Mapping[str, Any]]:
+    """The entries of `<name>/index.json`; without one, the files that are there, by name."""
+    folder = kept.folder / name
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    if (folder / "index.json").is_file():
+        entries = _sequence(_json(folder, "index.json", kept.missing))
+    else:
+        entries = [{"file": path.name} for path in sorted(folder.glob(f"*{ending}"))]
+    good = [entry for entry in entries if isinstance(entry, Mapping) and str(entry.get("file", "")).endswith(ending)]
+    if len(good) < len(entries):
+        kept.missing.append(f"{name}/index.json: {len(entries) - len(good)} of {len(entries)} entries name no {ending} file")
+    return good
+
+
+def _rank(entry: Mapping[str, Any]) -> int:
+    stem = Path(str(entry["file"])).stem
+    return next((place for place, word in enumerate(_ORDER) if stem.startswith(word)), len(_ORDER))
+
+
+def _titles(entry: Mapping[str, Any]) -> tuple[str, str]:
+    return str(entry.get("title") or Path(str(entry["file"])).stem.replace("_", " ")), str(entry.get("caption") or "")
+
+
+def _figure(kept: _Kept, entry: Mapping[str, Any]) -> Markup:
+    data = _file_bytes(kept.folder / "figures", entry["file"], kept.missing)
+    if not data:
+        return Markup()
+    if data[:8] != b"\x89PNG\r\n\x1a\n" or data[12:16] != b"IHDR" or len(data) < 24:
+        kept.missing.append(f"figures/{entry['file']} was ignored: it is no PNG")
+        return Markup()
+    width, height = struct.unpack(">II", data[16:24])
+    title, caption = _titles(entry)
+    shape = "wide" if width > _WIDE else "tall" if height > 1.7 * width else ""
+    image = _tag(
+        "img",
+        src="data:image/png;base64," + base64.b64encode(data).decode(),
+        alt=f"{title}. {caption}".strip(),
+        width=width // 2,  # drawn for dense screens: two pixels of the file for one of the page
+        height=height // 2,
+    )
+    sheet = _tag("div", image, class_="sheet", **({"tabindex": "0"} if shape == "wide" else {}))
+    words = _tag("figcaption", _tag("h2", title), _tag("p", caption) if caption else "")
+    return _tag("figure", words, sheet, class_=f"card {shape}".strip())
+
+
+def _data_table(kept: _Kept, entry: Mapping[str, Any]) -> Markup:
+    text = _file_text(kept.folder / "tables", entry["file"], kept.missing)
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    except csv.Error:
+        kept.missing.append(f"tables/{entry['file']} is no valid CSV")
+        return Markup()
+    if not rows:
+        return Markup()
+    title, caption = _titles(entry)
+    header, body = rows[0], rows[1:]
+    table = _table(header, body[:_MOST_ROWS])
+    more = f"The first {_MOST_ROWS} of {len(body)} rows; all of them are in tables/{entry['file']}." if len(body) > _MOST_ROWS else ""
+    shown = _details(f"{len(body)} rows", table) if len(body) > _COLLAPSE_FROM else table
+    lead = f"{caption} {more}".strip()
+    return _section(title, _tag("p", lead, class_="lead") if lead else "", shown, class_="wide")
+
+
+def _table(header: Sequence[object], rows: Sequence[Sequence[object]], bars: bool = True) -> Markup:
+    """A table that scrolls by itself; numbers stand right with one number of digits per column, shares get a small bar."""
+    width = max([len(header), *(len(row) for row in rows)])
+    columns = [[row[place] if place < len(row) else "" for row in rows] for place in range(width)]
+    names = [*header, *[""] * (width - len(header))]
+    drawn = [_column(name, column, bars) for name, column in zip(names, columns, strict=True)]
+    top = [column[0] for column in drawn]
+    body = [_tag("tr", *(column[place + 1] for column in drawn)) for place in range(len(rows))]
+    return _tag("div", _tag("table", _tag("thead", _tag("tr", *top)), _tag("tbody", *body)), class_="scroll", tabindex="0")
+
+
+def _column(name: object, column: Sequence[object], bars: bool) -> list[Markup]:
+    """The head and the cells of a column."""
+    values = [_parsed(cell) for cell in column]
+    given = [value for value, cell in zip(values, column, strict=True) if cell not in ("", None)]
+    if not given or any(value is None for value in given):
+        return [_tag("th", name, scope="col"), *(_tag("td", _breakable(_text(cell))) for cell in column)]
+    finite = [value for value in given if value is not None and math.isfinite(value)]
+    whole = all(value == int(value) for value in finite)
+    share = bars and not whole and all(0 <= value <= 1 for value in finite)
+    digits = _digits(finite)
+    cells = [("", "") if value is None else (_fixed(value, digits), _bar(value) if share else "") for value in values]
+    return [_tag("th", name, scope="col", class_="number"), *(_tag("td", *cell, class_="number") for cell in cells)]
+
+
+def _bar(value: float) -> Markup:
+    if not math.isfinite(value):
+        return Markup()
+    track = _tag("rect", width="100", height="4")
+    filled = _tag("rect", class_="filled", width=f"{100 * value:.1f}", height="4")
+    stretch = {"viewBox": "0 0 100 4", "preserveAspectRatio": "none"}
+    return _tag("svg", track, filled, class_="bar", aria_hidden="true", **stretch)
+
+
+def _range_picture(value: Any, low: float | None, high: float | None) -> Markup:
+    """The expected range as a band and the result as a mark on one line; the sentence beside it says the same in words."""
+    if not _is_number(value) or not math.isfinite(value) or (low is None and high is None):
+        return Markup()
+    known = [number for number in (value, low, high) if number is not None]
+    left, right = (0.0, 1.0) if min(known) >= 0 and max(known) <= 1 else (min([0.0, *known]), max(known) * 1.1 or 1.0)
+    if right <= left:
+        return Markup()
+    place = [300 * (number - left) / (right - left) for number in (left if low is None else low, right if high is None else high, value)]
+    band = _tag("rect", class_="band", x=f"{place[0]:.1f}", y="5", width=f"{max(0.0, place[1] - place[0]):.1f}", height="8")
+    mark = _tag("rect", class_="mark", x=f"{min(max(place[2] - 2, 0), 296):.1f}", y="1", width="4", height="16", rx="2")
+    line = _tag("rect", class_="line", y="8", width="300", height="2")
+    text = f"{_text(value)} on a line from {left:.4g} to {right:.4g}; expected {_range_text(low, high)}"
+    return _tag("svg", line, band, mark, class_="range", viewBox="0 0 300 18", role="img", aria_label=text)
+
+
+# -------------------------------------------------------------------------------------------------------------- small parts
+
+
+def _tag(name: str, /, *children: object, **attributes: object) -> Markup:
+    """An element; strings that are not `Markup` are escaped. `class_` and `aria_label` become `class` and `aria-label`."""
+    given = "".join(f' {key.rstrip("_").replace("_", "-")}="{_escape(value)}"' for key, value in attributes.items())
+    if name in ("meta", "img"):
+        return Markup(f"<{name}{given}>")
+    return Markup(f"<{name}{given}>{''.join(child if isinstance(child, Markup) else _escape(child) for child in children)}</{name}>")
+
+
+def _escape(value: object) -> str:
+    """Escaped text without control characters, which no browser shows and some read as the end of a word."""
+    return html.escape(re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "\ufffd", str(value)), quote=True)
+
+
+def _section(title: str, *children: object, class_: str = "") -> Markup:
+    return _tag("section", _tag("h2", title), *children, class_=f"card {class_}".strip())
+
+
+def _details(summary: str, *children: object) -> Markup:
+    return _tag("details", _tag("summary", summary), *children)
+
+
+def _pairs(facts: Iterable[Sequence[object]]) -> Markup:
+    return _tag("dl", *(_tag("div", _tag("dt", name), _tag("dd", _text(value))) for name, value in facts), class_="pairs")
+
+
+def _breakable(text: str) -> Markup:
+    """Text that may break after each "/" and "_", as long names of files, classes and metrics must on a phone."""
+    return Markup(re.sub(r"([/_])(?=.)", r"\1<wbr>", _escape(text)))
+
+
+def _question(kept: _Kept) -> str:
+    return " ".join(str(_scalar(kept.recipe.get("question")) or "").split()) or _name(kept)
+
+
+def _name(kept: _Kept) -> str:
+    """`<recipe>/<id>`: the last two folders."""
+    return "/".join(kept.folder.resolve().parts[-2:])
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else {}
+
+
+def _scalar(value: Any) -> str | float | None:
+    """Text or a number; None for anything else, since a few nested YAML aliases can spell out to gigabytes."""
+    return value if isinstance(value, str) or _is_number(value) else None
+
+
+def _sequence(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else []
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    """Whether `value` is a number that fits a float; JSON knows whole numbers of any length."""
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**300)
+
+
+def _bound(bounds: Any, end: str) -> float | None:
+    value = _mapping(bounds).get(end)
+    return float(value) if _is_number(value) else None
+
+
+def _range_text(low: float | None, high: float | None) -> str:
+    if low is not None and high is not None:
+        return f"{low:.4g} to {high:.4g}"
+    return f"at least {low:.4g}" if low is not None else f"at most {high:.4g}"
+
+
+def _parsed(cell: object) -> float | None:
+    if _is_number(cell):
+        return float(cell)
+    return float(cell) if isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()) else None
+
+
+def _digits(values: Sequence[float]) -> int | None:
+    """Decimals that suit a whole column; None when the numbers are too small or too large for any."""
+    if all(value == int(value) for value in values):
+        return 0
+    sizes = [abs(value) for value in values if value]
+    if max(sizes) >= 1e6 or min(sizes) < 1e-3:
+        return None
+    return 4 if max(sizes) < 0.1 else 3 if max(sizes) < 100 else 1
+
+
+def _fixed(value: float, digits: int | None) -> str:
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else str(value)
+    return f"{value:.4g}" if digits is None else f"{value:.{digits}f}"
+
+
+def _text(value: object) -> str:
+    """A value as people read it: four digits for fractions, "–" for nothing."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return _fixed(value, 4 if 1e-3 <= abs(value) <= 1 else 0 if value.is_integer() and abs(value) < 1e15 else None)
+    if isinstance(value, Mapping | list):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def _duration(seconds: float) -> str:
+    if not math.isfinite(seconds) or seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

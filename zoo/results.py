@@ -1,0 +1,137 @@
+"""What a training found, written into its run: metrics, predictions, figures and tables."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from zoo.evaluate import Evaluation, evaluate
+from zoo.progress import Progress
+from zoo.tasks.task import Drawing, Examples, Table
+
+if TYPE_CHECKING:
+    from zoo.datasets.loaders import Loaders, Pictures
+    from zoo.run import Run
+    from zoo.tasks.task import Task
+
+
+def write_results(task: Task, data: Loaders, run: Run) -> None:
+    """Measure the trained task on val and, where there is one, on test; write everything the report is drawn from."""
+    device = next(task.parameters()).device
+    metrics: dict[str, Any] = {}
+    drawings = overview(data)
+    history = run.history()
+    if history:
+        from zoo.figures.curves import training_curves
+
+        curves = training_curves(history, run.recipe.monitor.metric, run.recipe.monitor.mode)
+        drawings = {"curves": Drawing("Training", curves, "Losses and metrics by epoch; the star marks the epoch that was kept."), **drawings}
+    tables: dict[str, Table] = {}
+    for part in ("val", "test"):
+        if part not in data.parts():
+            continue
+        found = evaluate(task, data.evaluation(part), device, keep=True)
+        metrics |= {f"{part}/{name}": value for name, value in found.metrics.items()}
+        examples = Examples(found.truth, found.predictions, _shower(data.pictures(part), found), found.metrics, found.details)
+        suffix = "" if part == "val" else f"_{part}"
+        drawings |= {f"{name}{suffix}": _titled(drawing, part) for name, drawing in task.figures(examples).items()}
+        tables |= {f"{name}{suffix}": _titled(table, part) for name, table in task.tables(examples).items()}
+        write_predictions(run, part, found, data)
+    write_drawings(run, drawings)
+    write_tables(run, tables)
+    run.write_json("spec.json", data.spec.to_json())
+    run.write_json("split.json", split_json(data))
+    if history:
+        header = list(dict.fromkeys(key for row in history for key in row))
+        run.write_rows("history.csv", header, [[row.get(key, "") for key in header] for row in history])
+    digest = run.save_weights(task)
+    facts = {
+        "synthetic": run.recipe.synthetic,
+        "data_fingerprint": data.fingerprint(),
+        "epochs": history[-1]["epoch"] if history else 0,
+        "best_epoch": (run.read_json("checkpoints/best.json") or {}).get("epoch"),
+        "seconds": round(sum(row["seconds"] for row in history), 1),
+        "weights_sha256": digest,
+    }
+    run.write_json("metrics.json", metrics | facts)  # last: a run with metrics is a finished one
+
+
+def split_json(data: Loaders) -> dict[str, Any]:
+    """Which picture was in which part, by the data set's own ids."""
+    parts = {part: [record.id for record in records] for part, records in data.parts().items()}
+    sizes = {part: len(ids) for part, ids in parts.items()}
+    return {"fingerprint": data.split.fingerprint, "by": data.split.by, "sizes": sizes, "notes": data.notes, **parts}
+
+
+def overview(data: Loaders) -> dict[str, Drawing]:
+    """The class histogram (before and after balancing) and a grid of training pictures as the model sees them."""
+    from zoo.datasets.loaders import class_counts
+    from zoo.figures.bars import class_histogram
+    from zoo.figures.grid import picture_grid
+
+    drawings = {}
+    labels, records = data.spec.labels, data.parts()["train"]
+    if labels:
+        counts = {part: class_counts(records, len(labels)) for part, records in data.parts().items()}
+        drawings["classes"] = Drawing("Pictures per class", class_histogram(labels, counts))
+        if data.data.balance in ("sampler", "augmented_sampler"):
+            after = {"before": data.spec.counts, "one epoch after": data.epoch_counts()}
+            drawings["balance"] = Drawing("Balance", class_histogram(labels, after), f"What data.balance: {data.data.balance} makes of the training part.")
+    batch = next(data.stream())
+    chosen = range(min(12, len(batch["image"])))
+    titles = [labels[int(batch["label"][row])] if labels and "label" in batch else "" for row in chosen]
+    pictures = [to_picture(batch["image"][row]) for row in chosen]
+    drawings["samples"] = Drawing("Training pictures", picture_grid(pictures, titles), f"As the model sees them; {len(records):,} in all.")
+    return drawings
+
+
+def to_picture(image: torch.Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """(C, H, W) uint8 -> (H, W, C) uint8."""
+    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+
+
+def _shower(pictures: Pictures, found: Evaluation) -> Any:
+    return lambda row: to_picture(pictures[int(found.truth["index"][row])]["image"])
+
+
+def _titled(item: Any, part: str) -> Any:
+    from dataclasses import replace
+
+    return item if part == "val" else replace(item, title=f"{item.title} ({part})")
+
+
+def write_drawings(run: Run, drawings: Mapping[str, Drawing]) -> None:
+    """Write figures as PNG with their words in `figures/index.json`."""
+    index = []
+    with Progress("drawing figures", len(drawings), "figures") as progress:
+        for name, drawing in drawings.items():
+            content = io.BytesIO()
+            drawing.figure.savefig(content, format="png", metadata={"Software": None})  # no version stamp: equal runs draw equal files
+            run.write_bytes(f"figures/{name}.png", content.getvalue())
+            index.append({"file": f"{name}.png", "title": drawing.title, "caption": drawing.caption})
+            progress.advance()
+    run.write_json("figures/index.json", index)
+
+
+def write_tables(run: Run, tables: Mapping[str, Table]) -> None:
+    """Write tables as CSV with their words in `tables/index.json`."""
+    for name, table in tables.items():
+        run.write_rows(f"tables/{name}.csv", table.header, table.rows)
+    run.write_json("tables/index.json", [{"file": f"{name}.csv", "title": table.title, "caption": table.caption} for name, table in tables.items()])
+
+
+def write_predictions(run: Run, part: str, found: Evaluation, data: Loaders) -> None:
+    """Write one row a picture, for tasks that predict classes: id, truth, prediction, score."""
+    if "probabilities" not in found.predictions:
+        return
+    score, said = found.predictions["probabilities"].max(1)
+    labels, records = data.spec.labels, data.parts()[part]
+    rows = [
+        (records[int(index)].id, labels[int(truth)], labels[int(answer)], f"{float(value):.6f}")
+        for index, truth, answer, value in zip(found.truth["index"], found.truth["label"], said, score, strict=True)
+    ]
+    run.write_rows(f"predictions_{part}.csv", ("id", "truth", "prediction", "score"), rows)

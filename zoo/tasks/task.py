@@ -1,0 +1,122 @@
+"""The contract of a task: what is learnt from a batch, what is predicted, how it is measured and drawn.
+
+A task is the network too: it holds its backbone and heads as submodules, so that `task.state_dict()` is the trained model.
+It knows nothing of optimisers, devices, epochs' bookkeeping, files or engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+
+if TYPE_CHECKING:  # neither is needed to load and predict
+    from matplotlib.figure import Figure
+    from torchmetrics import MetricCollection
+
+Batch = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One part of the data and what was predicted for it, kept for drawing.
+
+    Attributes:
+        truth: the batches' fields but the pictures, joined over the part (`label` (N,), `index` (N,), `path` list of N).
+        predictions: what `Task.predict` gave, joined over the part, on the CPU (first dimension N).
+        picture: row -> its picture as the model saw it, (H, W, C) uint8.
+        metrics: name -> value, as in `metrics.json`.
+        details: what the metrics can tell beyond single numbers (`confusion` (C, C)).
+    """
+
+    truth: Mapping[str, Any]
+    predictions: Mapping[str, Tensor]
+    picture: Callable[[int], npt.NDArray[np.uint8]]
+    metrics: Mapping[str, float]
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure for the report, with the words above and below it."""
+
+    title: str
+    figure: Figure
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for the report: rows of plain values under a header."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    caption: str = ""
+
+
+class Task(nn.Module):
+    """Base of all tasks. A subclass's constructor takes `spec: DataSpec`, `backbone` (if `form` is not None) and its options.
+
+    Class attributes:
+        form: which form of backbone it asks for: "vector", "maps", or None for none.
+        main: name of the metric that sums it up best; the others follow it in reports.
+    """
+
+    form: ClassVar[Literal["vector", "maps"] | None] = None
+    main: ClassVar[str] = "loss"
+
+    def players(self) -> dict[str, nn.Module]:
+        """Groups of weights with an optimiser of their own, by name; a weight belongs to exactly one. A GAN has two."""
+        return {"model": self}
+
+    def start_epoch(self, epoch: int) -> None:
+        """Called before the first batch of each epoch (counted from 0): the place for a freezing schedule."""
+
+    def losses(self, batch: Batch, player: str) -> dict[str, Tensor]:
+        """Named losses of a batch for a player: `loss` is the scalar to lower, others are logged; {} sits this batch out."""
+        raise NotImplementedError  # a task without losses cannot be trained
+
+    def forward(self, batch: Batch, player: str = "model") -> dict[str, Tensor]:
+        """`losses`, under the name that wrappers for several devices and compilers call."""
+        return self.losses(batch, player)
+
+    def predict(self, batch: Batch) -> dict[str, Tensor]:
+        """What the model says of a batch; every tensor's first dimension is B. Called without gradients, in evaluation mode."""
+        raise NotImplementedError  # a task without predictions cannot be evaluated
+
+    def metrics(self) -> MetricCollection:
+        """Metrics whose `update(predictions, batch)` takes what `predict` gave and the batch it gave it for."""
+        raise NotImplementedError  # likewise
+
+    def details(self, metrics: MetricCollection) -> dict[str, Any]:
+        """What `metrics` gathered beyond single numbers, for `figures` and `tables`."""
+        return {}
+
+    def figures(self, examples: Examples) -> dict[str, Drawing]:
+        """Figures for the report, by file stem, in the order to show."""
+        return {}
+
+    def tables(self, examples: Examples) -> dict[str, Table]:
+        """Tables for the report, by file stem, in the order to show."""
+        return {}
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """A task whose model turns pictures into vectors."""
+
+    def embed(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) float in [0, 1] -> (B, D)."""
+        ...
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """A task whose predictions hold `probabilities` (B, classes) in the order of the spec's labels."""
+
+    labels: tuple[str, ...]
