@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO
 
-from PIL import Image, ImageOps
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from zoo.errors import DataError
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """The only decoders offered a file: Pillow's others run programs (EPS) or are seldom tested."""
 
@@ -17,9 +18,28 @@ MAX_PIXELS = 128_000_000
 """Larger pictures are refused before they are decoded (a decompression bomb); 128 megapixels are 384 MB as RGB."""
 
 
+_TURN = Image.Transpose
+_TURNS = {
+    2: _TURN.FLIP_LEFT_RIGHT,
+    3: _TURN.ROTATE_180,
+    4: _TURN.FLIP_TOP_BOTTOM,
+    5: _TURN.TRANSPOSE,
+    6: _TURN.ROTATE_270,
+    7: _TURN.TRANSVERSE,
+    8: _TURN.ROTATE_90,
+}
+"""EXIF orientation -> what makes the picture upright."""
+
+
 def is_picture(path: Path) -> bool:
     """Whether the file's name says that it is a picture; hidden files (`._x.jpg` of macOS) are not."""
     return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+
+
+def shown(path: Path | str) -> str:
+    """A path as it can be printed on one line: control characters and bytes that are no text are spelt out."""
+    text = str(path).encode("utf-8", "backslashreplace").decode()
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def open_picture(file: Path | IO[bytes]) -> Image.Image:
@@ -28,27 +48,30 @@ def open_picture(file: Path | IO[bytes]) -> Image.Image:
     Raises:
         DataError: not a picture, or more than `MAX_PIXELS` pixels.
     """
-    name = file if isinstance(file, Path) else getattr(file, "name", "picture")
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # ours is checked below, with a sentence of ours
+    name = shown(file if isinstance(file, Path) else getattr(file, "name", "picture"))
     try:
         picture = Image.open(file, formats=FORMATS)
     except Exception as error:  # Pillow's decoders raise many kinds on hostile bytes (OSError, SyntaxError, struct.error ...)
         raise DataError(f"{name}: {_reason(file, error)}") from error
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
     if picture.width * picture.height > MAX_PIXELS:
         size = f"{picture.width}x{picture.height}"
         picture.close()
-        raise DataError(f"{name}: {size} pixels, more than the {MAX_PIXELS:,} that are opened (a decompression bomb?)")
+        raise DataError(f"{name}: {size} pixels, {_BOMB}")
     return picture
 
 
+_BOMB = f"more than the {MAX_PIXELS:,} that are opened (a decompression bomb?); make it smaller or remove it"
+
+
 def _reason(file: Path | IO[bytes], error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(file, Path) and file.is_file() and file.stat().st_size == 0:
-        return "the file is empty (0 bytes)"
-    return f"not a picture of a kind that can be read ({', '.join(FORMATS)})"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):  # Pillow has a limit too
+        return f"{error} In any case {_BOMB}"
+    if isinstance(error, UnidentifiedImageError):
+        empty = isinstance(file, Path) and file.stat().st_size == 0
+        return "the file is empty (0 bytes)" if empty else f"not a picture of a kind that can be read ({', '.join(FORMATS)})"
+    if isinstance(file, Path) and file.is_symlink() and not file.exists():
+        return "a link that leads nowhere"
+    return (isinstance(error, OSError) and error.strerror) or f"broken ({error or type(error).__name__})"
 
 
 def read_picture(path: Path, channels: int = 3) -> Image.Image:
@@ -61,7 +84,7 @@ def read_picture(path: Path, channels: int = 3) -> Image.Image:
         try:
             return upright(picture, channels)
         except Exception as error:
-            raise DataError(f"{path}: broken or truncated ({error})") from error
+            raise DataError(f"{shown(path)}: broken or truncated ({error or type(error).__name__})") from error
 
 
 def upright(picture: Image.Image, channels: int = 3) -> Image.Image:
@@ -69,23 +92,38 @@ def upright(picture: Image.Image, channels: int = 3) -> Image.Image:
 
     Transparent pixels are laid on white; 16-bit and float pictures are scaled to 8 bits; of an animation the first frame is taken.
     """
-    picture = ImageOps.exif_transpose(picture)
-    mode = "L" if channels == 1 else "RGB"
-    if picture.mode == mode:
-        picture.load()
-        return picture
+    picture = _turned(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         picture = _to_8_bits(picture)
-    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+    if picture.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return picture.convert(mode)
+    if picture.mode not in ("L", "1", "RGB"):
+        picture = picture.convert("RGB")
+    mode = "L" if channels == 1 else "RGB"
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _turned(picture: Image.Image) -> Image.Image:
+    """Not `ImageOps.exif_transpose`: that copies upright pictures, and fails where other parts of the EXIF data are broken."""
+    picture.load()  # a PNG may tell its orientation after the pixels
+    try:
+        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # broken EXIF data in a picture that is whole
+        return picture
+    if turn is None:
+        return picture
+    turned = picture.transpose(turn)
+    turned.info = {key: value for key, value in picture.info.items() if key == "transparency"}  # else it would be turned again
+    return turned
 
 
 def _to_8_bits(picture: Image.Image) -> Image.Image:
-    """16-bit modes are divided by 257 (65535 -> 255); 32-bit and float ones are stretched from their own extremes."""
-    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.getextrema()[1] <= 65535):
-        return picture.convert("I").point(lambda value: value * (1 / 257)).convert("L")
-    low, high = picture.getextrema()
-    scale = 255 / (high - low) if high > low else 0.0
-    return picture.convert("F").point(lambda value: value * scale - low * scale).convert("L")
+    """16-bit values are divided by 257 (65535 -> 255); others, 32-bit and float, are stretched from their own extremes."""
+    values = np.asarray(picture, dtype=np.float64)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    if picture.mode.startswith("I") and low >= 0 and high <= 65535:
+        low, high = 0.0, 65535.0
+    scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) * (255 / max(high - low, 1e-12))
+    return Image.fromarray(scaled.round().astype(np.uint8))

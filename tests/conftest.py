@@ -1,0 +1,31 @@
+"""Every test has a ZOO_HOME of its own and shares one data folder, so that synthetic data is drawn once a session."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """$ZOO_DATA, one folder for the whole session."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, data_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """$ZOO_HOME, a new folder for every test."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("ZOO_HOME", str(folder))
+    monkeypatch.setenv("ZOO_DATA", str(data_home))
+    return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked `real` are skipped without real pictures."""
+    if os.environ.get("ZOO_REAL_DATA"):
+        return
+    for item in items:
+        if item.get_closest_marker("real"):
+            item.add_marker(pytest.mark.skip(reason="$ZOO_REAL_DATA is not set"))

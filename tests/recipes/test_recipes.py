@@ -1,0 +1,190 @@
+"""Every recipe: it trains, its first losses are those on file, it learns a batch, resumes, reports and loads.
+
+The losses on file (`traces/<recipe>.csv`) notice a change of data, transforms, network or loss that nobody meant. After a change
+that is meant: `python tests/recipes/test_recipes.py` writes them anew, and the commit says why.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from zoo import build
+from zoo.datasets.loaders import to_device
+from zoo.engines.fit import Fit
+from zoo.recipe import Recipe
+from zoo.run import Run
+from zoo.train import train
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TRACES = Path(__file__).parent / "traces"
+RECIPES = sorted(file.stem for file in (ROOT / "recipes").glob("*.yaml"))
+SMALL = ["data.synthetic=always", "data.size=48", "data.workers=0", "train.batch_size=16", "train.max_steps=20", "train.device=cpu"]
+RANDOM = ["backbone.pretrained=false"]  # what can be fetched must not decide what a test measures
+FIRST = 5
+
+
+def small(name: str) -> list[str]:
+    return SMALL + (RANDOM if "\nbackbone:" in (ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8") else [])
+
+
+def first_losses(name: str, steps: int = FIRST) -> list[float]:
+    """The losses of the first steps of a recipe."""
+    recipe = Recipe.read(ROOT / "recipes" / f"{name}.yaml", small(name))
+    run = Run.open(recipe)
+    data = build.loaders(build.source(recipe), recipe)
+    task = build.task(recipe, data.spec)
+    losses, before = [], 0.0
+    with Fit(task, data, run) as fit:
+        for batch in fit.batches():
+            fit.step(batch)
+            total = sum(float(value) for key, value in fit.sums.items() if key.endswith("loss"))
+            losses.append(total - before)
+            before = total
+            if len(losses) == steps:
+                return losses
+    raise AssertionError("the recipe has fewer steps")
+
+
+def test_all_recipes_are_here() -> None:
+    """A recipe without a trace, or a trace without a recipe, is a mistake."""
+    assert len(RECIPES) >= 4
+    assert sorted(file.stem for file in TRACES.glob("*.csv")) == RECIPES
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_head_says_command_data_cost_and_goal(name: str) -> None:
+    text = (ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
+    head = text.partition("\nquestion:")[0]
+    assert all(line.startswith("#") or not line for line in head.splitlines())
+    for word in (f"python -m zoo.train recipes/{name}.yaml", "Data ", "Cost ", "Reaches "):
+        assert word in head, word
+    recipe = Recipe.read(ROOT / "recipes" / f"{name}.yaml")
+    assert recipe.question.endswith("?")
+    assert not recipe.expect.real or recipe.expect.synthetic
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_first_losses_are_those_on_file(name: str) -> None:
+    with (TRACES / f"{name}.csv").open(encoding="utf-8") as file:
+        expected = [float(row["loss"]) for row in csv.DictReader(file)]
+    assert len(expected) == FIRST
+    assert first_losses(name) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_learns_one_batch(name: str) -> None:
+    recipe = Recipe.read(ROOT / "recipes" / f"{name}.yaml", [*small(name), "data.augment=[]", "train.lr=1e-3", "train.schedule=constant"])
+    data = build.loaders(build.source(recipe), recipe)
+    task = build.task(recipe, data.spec).train()
+    batch = to_device(next(data.stream()), torch.device("cpu"))
+    optimizer = torch.optim.Adam(task.parameters(), 1e-3)
+    losses = []
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss = task.losses(batch, "model")["loss"]
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0], losses
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, data_home: Path) -> Iterator[dict[str, Run]]:
+    """A finished small run of every recipe, interrupted once and resumed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_HOME", str(tmp_path_factory.mktemp("finished")))
+        patch.setenv("ZOO_DATA", str(data_home))
+        yield {name: _interrupted_and_resumed(name) for name in RECIPES}
+
+
+def _interrupted_and_resumed(name: str) -> Run:
+    recipe = Recipe.read(ROOT / "recipes" / f"{name}.yaml", [*small(name), "train.max_steps=6"])
+    run = Run.open(recipe)
+    data = build.loaders(build.source(recipe), recipe)
+    with pytest.raises(Exception, match="interrupted and saved"), Fit(build.task(recipe, data.spec), data, run) as fit:
+        for number, batch in enumerate(fit.batches()):
+            if number == 2:
+                fit.signal = 15
+            fit.step(batch)
+    return train(name, resume=run.folder)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_resumed_run_is_finished_and_reported(name: str, finished: dict[str, Run]) -> None:
+    run = finished[name]
+    assert run.metrics["synthetic"] is True
+    assert run.history()[-1]["step"] == 6
+    report = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert run.recipe.question in report
+    assert (run.folder / "figures" / "samples.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_unbroken_run_has_the_same_weights(name: str, finished: dict[str, Run]) -> None:
+    whole = train(name, [*small(name), "train.max_steps=6"])
+    assert whole.metrics["weights_sha256"] == finished[name].metrics["weights_sha256"]
+
+
+def test_a_stranger_process_loads_them_all(finished: dict[str, Run]) -> None:
+    folders = [str(run.folder) for run in finished.values()]
+    done = subprocess.run([sys.executable, "-c", STRANGER, *folders], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert [entry["labels"] for entry in said] == [list(run.spec.labels) for run in finished.values()]
+    assert all(abs(sum(entry["scores"]) - 1) < 1e-4 for entry in said)
+
+
+STRANGER = """
+import json, sys
+import numpy as np
+import zoo
+said = []
+for folder in sys.argv[1:]:
+    model = zoo.load(folder)
+    found = model.predict(np.full((70, 50, 3), 90, np.uint8))
+    said.append({"labels": list(model.labels), "scores": list(found.scores.values())})
+for name in ("pytorch_lightning", "mmengine", "torchmetrics", "matplotlib", "zoo.engines.loop"):
+    assert name not in sys.modules, name
+print(json.dumps(said))
+"""
+
+
+def rotation(names: Sequence[str], day: int) -> list[str]:
+    """Two recipes for a day, all of them in turn."""
+    return [names[(2 * day + offset) % len(names)] for offset in range(2)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("name", rotation(RECIPES, int(os.environ.get("ZOO_ROTATION", "0"))))
+def test_full_recipe_reaches_what_it_expects(name: str) -> None:
+    """The whole synthetic training; which two recipes is chosen by $ZOO_ROTATION."""
+    run = train(name, ["data.synthetic=always"])
+    bounds = run.recipe.expect.synthetic
+    assert bounds, f"{name} states no expectation"
+    for metric, bound in bounds.items():
+        value = run.metrics[metric]
+        assert bound.min is None or value >= bound.min, (metric, value)
+        assert bound.max is None or value <= bound.max, (metric, value)
+
+
+def test_rotation_takes_all_in_turn() -> None:
+    names = ["a", "b", "c", "d", "e"]
+    assert {name for day in range(5) for name in rotation(names, day)} == set(names)
+
+
+if __name__ == "__main__":
+    for recipe_name in RECIPES:
+        found = first_losses(recipe_name)
+        with (TRACES / f"{recipe_name}.csv").open("w", newline="", encoding="utf-8") as trace:
+            csv.writer(trace, lineterminator="\n").writerows([("step", "loss"), *((step + 1, f"{loss:.6f}") for step, loss in enumerate(found))])
+        print(recipe_name, *(f"{loss:.4f}" for loss in found))
