@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from zoo.__main__ import run_command
 from zoo.errors import RecipeError
 from zoo.report import judge, main, write_report
 
@@ -335,7 +336,7 @@ def test_open_shows_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("name", ["gone", "empty"])
 def test_what_is_no_run_folder_is_refused(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
-    assert main([str(tmp_path / name)]) == 2
+    assert run_command("report", [str(tmp_path / name)]) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert "expected a run folder" in said.err

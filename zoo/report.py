@@ -13,7 +13,6 @@ import argparse
 import base64
 import csv
 import hashlib
-import html
 import io
 import json
 import math
@@ -22,14 +21,15 @@ import re
 import struct
 import sys
 import webbrowser
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal
 
 import yaml
 
 from zoo.errors import RecipeError, ZooError
+from zoo.markup import Markup, as_text, breakable, details, duration, is_number, pairs, range_picture, range_text, section, table_of, tag
 
 _COLLAPSE_FROM = 60  # rows of a table
 _MOST_ROWS = 5000
@@ -43,11 +43,6 @@ _CERTAINTY = {
     "S": "said only by the project's own summary",
     "M": "from memory, unconfirmed",
 }
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf|nan", re.ASCII)
-
-
-class Markup(str):
-    """Text that is HTML already. Any other string is escaped when it becomes part of the page."""
 
 
 @dataclass(frozen=True)
@@ -99,19 +94,12 @@ class _Kept:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """`python -m zoo.report RUN [--open]`: write the report again and print its path. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m zoo.report", description="Write report.html of a run folder and print its path.")
+    """The command: prints the report's path."""
+    parser = argparse.ArgumentParser(prog="zoo report", description="Write report.html of a run folder and print its path.")
     parser.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as runs/simpsons/<id>")
     parser.add_argument("--open", action="store_true", help="show the report in a browser")
     arguments = parser.parse_args(argv)
-    try:
-        report = write_report(arguments.run)
-    except ZooError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except OSError as error:
-        print(f"error: cannot write the report: {error}", file=sys.stderr)
-        return 1
+    report = write_report(arguments.run)
     print(report)
     if arguments.open:
         webbrowser.open(report.resolve().as_uri())
@@ -129,9 +117,12 @@ def write_report(run_folder: Path) -> Path:
         raise RecipeError(f"{folder} {found}; expected a run folder, such as runs/<recipe>/<id>, as zoo.train prints it last")
     page = _page(_read(folder)).encode("utf-8", "replace")  # JSON can spell lone surrogates, UTF-8 cannot
     unfinished = folder / ".report.html.part"
-    unfinished.unlink(missing_ok=True)  # whatever lies there, even a link, is not written through
-    unfinished.write_bytes(page)
-    os.replace(unfinished, folder / "report.html")
+    try:
+        unfinished.unlink(missing_ok=True)  # whatever lies there, even a link, is not written through
+        unfinished.write_bytes(page)
+        os.replace(unfinished, folder / "report.html")
+    except OSError as error:
+        raise ZooError(f"{folder / 'report.html'}: cannot be written ({error.strerror}): free the disk or mend the folder") from error
     return folder / "report.html"
 
 
@@ -142,14 +133,14 @@ def judge(metrics: Mapping[str, Any], expect: Any) -> Verdict:
         low, high = _bound(bounds, "min"), _bound(bounds, "max")
         if low is None and high is None:
             continue
-        wanted, value = _range_text(low, high), metrics.get(name)
-        if not _is_number(value):
+        wanted, value = range_text(low, high), metrics.get(name)
+        if not is_number(value):
             states.append("open")
             lines.append(f"{name}: expected {wanted}, not measured")
             continue
         met = math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
         states.append("met" if met else "missed")
-        lines.append(f"{name}: expected {wanted}, got {_text(value)}{'' if met else ' – missed'}")
+        lines.append(f"{name}: expected {wanted}, got {as_text(value)}{'' if met else ' – missed'}")
     if not states:
         return Verdict("none")
     return Verdict("missed" if "missed" in states else "open" if "open" in states else "met", tuple(lines))
@@ -230,16 +221,16 @@ def _page(kept: _Kept) -> str:
     policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     title = _question(kept)
     exhibits = _exhibits(kept)  # before the notes: it may add to them
-    head = _tag(
+    head = tag(
         "head",
-        _tag("meta", charset="utf-8"),
-        _tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        _tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        _tag("meta", name="color-scheme", content="light dark"),
-        _tag("title", f"{title} · {_name(kept)}"),
-        _tag("style", Markup(style)),
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{title} · {_name(kept)}"),
+        tag("style", Markup(style)),
     )
-    main_part = _tag(
+    main_part = tag(
         "main",
         _hero(kept, title),
         _references(kept),
@@ -250,8 +241,8 @@ def _page(kept: _Kept) -> str:
         _recipe(kept),
         _environment(kept),
     )
-    footer = _tag("footer", "Drawn by zoo from the files of the run folder. To draw it again: ", _tag("code", "python -m zoo.report RUN"))
-    return "<!doctype html>\n" + _tag("html", head, _tag("body", main_part, footer), lang="en")
+    footer = tag("footer", "Drawn by zoo from the files of the run folder. To draw it again: ", tag("code", "python -m zoo.report RUN"))
+    return "<!doctype html>\n" + tag("html", head, tag("body", main_part, footer), lang="en")
 
 
 def _hero(kept: _Kept, title: str) -> Markup:
@@ -263,19 +254,19 @@ def _hero(kept: _Kept, title: str) -> Markup:
     undecided = Verdict("open", ("Which of them holds depends on whether the data are real or drawn.",))
     verdict = undecided if any(stated.values()) and not kept.kind else judge(kept.metrics, expect)
     bounds = expect.get(metric)
-    result = _tag(
+    result = tag(
         "div",
-        _tag("p", metric or "no monitored metric", class_="metric"),
-        _tag("p", _text(value) if _is_number(value) else "no result yet", class_="value" if _is_number(value) else "value pending"),
-        _range_picture(value, _bound(bounds, "min"), _bound(bounds, "max")),
+        tag("p", metric or "no monitored metric", class_="metric"),
+        tag("p", as_text(value) if is_number(value) else "no result yet", class_="value" if is_number(value) else "value pending"),
+        range_picture(value, _bound(bounds, "min"), _bound(bounds, "max")),
         class_="result",
     )
-    return _tag(
+    return tag(
         "header",
-        _tag("p", _name(kept), class_="name"),
-        _tag("h1", title),
+        tag("p", _name(kept), class_="name"),
+        tag("h1", title),
         _badge(kept),
-        _tag("section", _tag("div", result, _verdict_box(verdict, kept.kind), class_="answer"), _others(kept), class_="card hero"),
+        tag("section", tag("div", result, _verdict_box(verdict, kept.kind), class_="answer"), _others(kept), class_="card hero"),
         _caution(kept),
     )
 
@@ -283,9 +274,9 @@ def _hero(kept: _Kept, title: str) -> Markup:
 def _badge(kept: _Kept) -> Markup:
     if kept.synthetic:
         text = "These numbers say that the code works, nothing about real pictures."
-        return _tag("p", _tag("strong", "Drawn (synthetic) data"), " ", text, class_="badge")
+        return tag("p", tag("strong", "Drawn (synthetic) data"), " ", text, class_="badge")
     if kept.metrics and kept.synthetic is None:
-        return _tag("p", "The run does not record whether its data were real or drawn.", class_="badge")
+        return tag("p", "The run does not record whether its data were real or drawn.", class_="badge")
     return Markup()
 
 
@@ -299,19 +290,19 @@ def _verdict_box(verdict: Verdict, kind: str) -> Markup:
     }
     sign, sentence = words[verdict.state]
     sentence += f" {data}" if data and verdict.state in ("met", "missed") else ""
-    items = [_tag("li", line) for line in verdict.lines]
-    head = _tag("p", _tag("span", sign, aria_hidden="true", class_="sign"), sentence, class_="sentence")
-    return _tag("div", head, _tag("ul", *items) if items else "", class_=f"verdict {verdict.state}")
+    items = [tag("li", line) for line in verdict.lines]
+    head = tag("p", tag("span", sign, aria_hidden="true", class_="sign"), sentence, class_="sentence")
+    return tag("div", head, tag("ul", *items) if items else "", class_=f"verdict {verdict.state}")
 
 
 def _others(kept: _Kept) -> Markup:
     """The other measured numbers: those of the test part first, then those of the monitored part."""
     metric, _ = kept.monitor
     part = metric.partition("/")[0]
-    names = [name for name, value in kept.metrics.items() if "/" in name and name != metric and _is_number(value)]
+    names = [name for name, value in kept.metrics.items() if "/" in name and name != metric and is_number(value)]
     names = sorted((name for name in names if name.partition("/")[0] in ("test", part)), key=lambda name: not name.startswith("test/"))
-    cells = [_tag("div", _tag("dt", _breakable(name)), _tag("dd", _text(kept.metrics[name]))) for name in names[:6]]
-    return _tag("dl", *cells, class_="others") if cells else Markup()
+    cells = [tag("div", tag("dt", breakable(name)), tag("dd", as_text(kept.metrics[name]))) for name in names[:6]]
+    return tag("dl", *cells, class_="others") if cells else Markup()
 
 
 def _caution(kept: _Kept) -> Markup:
@@ -321,17 +312,17 @@ def _caution(kept: _Kept) -> Markup:
     seconds = kept.metrics.get("seconds")
     said = []
     best = kept.metrics.get("best_epoch", _best_epoch(kept))
-    if _is_number(best):
-        said.append(f"Best epoch {_text(best)} of {_text(epochs)}{f', {_duration(seconds)}' if _is_number(seconds) else ''}.")
-    if _is_number(kept.metrics.get(metric)) and not any(name.startswith("test/") for name in kept.metrics):
+    if is_number(best):
+        said.append(f"Best epoch {as_text(best)} of {as_text(epochs)}{f', {duration(seconds)}' if is_number(seconds) else ''}.")
+    if is_number(kept.metrics.get(metric)) and not any(name.startswith("test/") for name in kept.metrics):
         said.append(f"Measured on the pictures of “{metric.partition('/')[0]}”, which also chose the best epoch: an optimistic number.")
-    return _tag("p", " ".join(said), class_="caution") if said else Markup()
+    return tag("p", " ".join(said), class_="caution") if said else Markup()
 
 
 def _best_epoch(kept: _Kept) -> object:
     """The epoch with the best monitored metric so far, the earliest among equals."""
     metric, mode = kept.monitor
-    points = [(row[metric], row.get("epoch")) for row in kept.history if _is_number(row.get(metric)) and math.isfinite(row[metric])]
+    points = [(row[metric], row.get("epoch")) for row in kept.history if is_number(row.get(metric)) and math.isfinite(row[metric])]
     return (max if mode == "max" else min)(points, key=lambda point: point[0])[1] if points else None
 
 
@@ -342,63 +333,64 @@ def _references(kept: _Kept) -> Markup:
         return Markup()
     text = "Reported by others, on real data, with their own split and code"
     text += ". This run read drawn data: the numbers cannot be compared." if kept.synthetic else "; a direction, not a target."
-    return _section("Others’ numbers", _tag("p", text, class_="lead"), _tag("ul", *map(_reference, rows), class_="references"))
+    return section("Others’ numbers", tag("p", text, class_="lead"), tag("ul", *map(_reference, rows), class_="references"))
 
 
 def _reference(row: Mapping[str, Any]) -> Markup:
-    metric, value, source, mark = (_text(_scalar(row.get(key))) for key in ("metric", "value", "source", "certainty"))
+    metric, value, source, mark = (as_text(_scalar(row.get(key))) for key in ("metric", "value", "source", "certainty"))
     meaning = _CERTAINTY.get(mark, "certainty not stated")
-    return _tag(
+    return tag(
         "li",
-        _tag("span", _tag("b", value), " ", metric, class_="theirs"),
-        _tag("span", source, _tag("small", _tag("abbr", mark, title=meaning), f" {meaning}")),
+        tag("span", tag("b", value), " ", metric, class_="theirs"),
+        tag("span", source, tag("small", tag("abbr", mark, title=meaning), f" {meaning}")),
     )
 
 
 def _notes(kept: _Kept) -> Markup:
     if not kept.missing:
         return Markup()
-    return _section("Not in this report", _tag("ul", *(_tag("li", note) for note in kept.missing)), class_="missing")
+    return section("Not in this report", tag("ul", *(tag("li", note) for note in kept.missing)), class_="missing")
 
 
 def _numbers(kept: _Kept) -> Markup:
     """Every value of metrics.json, and the history as a table."""
-    facts = [[name, value if _is_number(value) else _text(value)] for name, value in kept.metrics.items()]
-    parts = [_details("All numbers of the run", _pairs(facts))] if facts else []
+    facts = [[name, value if is_number(value) else as_text(value)] for name, value in kept.metrics.items()]
+    parts = [details("All numbers of the run", pairs(facts))] if facts else []
     if kept.history:
         columns = list(dict.fromkeys(name for row in kept.history for name in row))
         rows = [[row.get(name, "") for name in columns] for row in kept.history]
-        parts.append(_details(f"Every epoch ({len(rows)})", _table(columns, rows, bars=False)))
-    return _section("Numbers", *parts) if parts else Markup()
+        parts.append(details(f"Every epoch ({len(rows)})", table_of(columns, rows, bars=False)))
+    return section("Numbers", *parts) if parts else Markup()
 
 
 def _split(kept: _Kept) -> Markup:
     if not kept.split and not kept.spec:
         return Markup()
     sizes, size, labels = _mapping(kept.split.get("sizes")), _sequence(kept.spec.get("size")), _sequence(kept.spec.get("labels"))
-    facts: list[list[Any]] = [["pictures", " × ".join(map(_text, size)) + f", {_text(kept.spec.get('channels'))} channels" if size else ""]]
+    pixels = " × ".join(map(as_text, size)) + f", {as_text(kept.spec.get('channels'))} channels" if size else ""
+    facts: list[list[Any]] = [["pictures", pixels]]
     facts += [
         ["classes", len(labels) or ""],
         ["seed of the split", kept.split.get("seed")],
         ["kept together by", kept.split.get("by") or kept.spec.get("groups")],
     ]
     facts += [[f"pictures in {part}", count] for part, count in sizes.items()] + [["fingerprint", kept.split.get("fingerprint")]]
-    notes = [_tag("li", note) for note in _sequence(kept.split.get("notes"))]
-    return _section("Data and split", _tag("ul", *notes) if notes else "", _pairs([fact for fact in facts if fact[1] not in (None, "")]))
+    notes = [tag("li", note) for note in _sequence(kept.split.get("notes"))]
+    return section("Data and split", tag("ul", *notes) if notes else "", pairs([fact for fact in facts if fact[1] not in (None, "")]))
 
 
 def _recipe(kept: _Kept) -> Markup:
-    text = _tag("pre", _tag("code", kept.recipe_text), tabindex="0")
-    return _section("Recipe", _tag("p", "As it was run, with every default filled in.", class_="lead"), _details("recipe.yaml", text))
+    text = tag("pre", tag("code", kept.recipe_text), tabindex="0")
+    return section("Recipe", tag("p", "As it was run, with every default filled in.", class_="lead"), details("recipe.yaml", text))
 
 
 def _environment(kept: _Kept) -> Markup:
     if not kept.environment:
         return Markup()
     packages = _mapping(kept.environment.get("packages"))
-    facts = [[name, _text(value)] for name, value in kept.environment.items() if name != "packages"]
+    facts = [[name, as_text(value)] for name, value in kept.environment.items() if name != "packages"]
     versions = [[name, str(version)] for name, version in packages.items()]
-    return _section("Environment", _pairs(facts), _details(f"Packages ({len(versions)})", _pairs(versions)) if versions else "")
+    return section("Environment", pairs(facts), details(f"Packages ({len(versions)})", pairs(versions)) if versions else "")
 
 
 # ---------------------------------------------------------------------------------------------------------- figures, tables
@@ -411,7 +403,7 @@ def _exhibits(kept: _Kept) -> Markup:
     shown = [(entry, markup) for entry, markup in found if markup]
     if not shown:
         kept.missing.append("there are no figures and no tables yet")
-    return _tag("div", *(markup for _, markup in sorted(shown, key=lambda pair: _rank(pair[0]))), class_="exhibits") if shown else Markup()
+    return tag("div", *(markup for _, markup in sorted(shown, key=lambda pair: _rank(pair[0]))), class_="exhibits") if shown else Markup()
 
 
 def _index(kept: _Kept, name: str, ending: str) -> list[Mapping[str, Any]]:
@@ -448,16 +440,16 @@ def _figure(kept: _Kept, entry: Mapping[str, Any]) -> Markup:
     width, height = struct.unpack(">II", data[16:24])
     title, caption = _titles(entry)
     shape = "wide" if width > _WIDE else "tall" if height > 1.7 * width else ""
-    image = _tag(
+    image = tag(
         "img",
         src="data:image/png;base64," + base64.b64encode(data).decode(),
         alt=f"{title}. {caption}".strip(),
         width=width // 2,  # drawn for dense screens: two pixels of the file for one of the page
         height=height // 2,
     )
-    sheet = _tag("div", image, class_="sheet", **({"tabindex": "0"} if shape == "wide" else {}))
-    words = _tag("figcaption", _tag("h2", title), _tag("p", caption) if caption else "")
-    return _tag("figure", words, sheet, class_=f"card {shape}".strip())
+    sheet = tag("div", image, class_="sheet", **({"tabindex": "0"} if shape == "wide" else {}))
+    words = tag("figcaption", tag("h2", title), tag("p", caption) if caption else "")
+    return tag("figure", words, sheet, class_=f"card {shape}".strip())
 
 
 def _data_table(kept: _Kept, entry: Mapping[str, Any]) -> Markup:
@@ -471,94 +463,14 @@ def _data_table(kept: _Kept, entry: Mapping[str, Any]) -> Markup:
         return Markup()
     title, caption = _titles(entry)
     header, body = rows[0], rows[1:]
-    table = _table(header, body[:_MOST_ROWS])
+    table = table_of(header, body[:_MOST_ROWS])
     more = f"The first {_MOST_ROWS} of {len(body)} rows; all of them are in tables/{entry['file']}." if len(body) > _MOST_ROWS else ""
-    shown = _details(f"{len(body)} rows", table) if len(body) > _COLLAPSE_FROM else table
+    shown = details(f"{len(body)} rows", table) if len(body) > _COLLAPSE_FROM else table
     lead = f"{caption} {more}".strip()
-    return _section(title, _tag("p", lead, class_="lead") if lead else "", shown, class_="wide")
-
-
-def _table(header: Sequence[object], rows: Sequence[Sequence[object]], bars: bool = True) -> Markup:
-    """A table that scrolls by itself; numbers stand right with one number of digits per column, shares get a small bar."""
-    width = max([len(header), *(len(row) for row in rows)])
-    columns = [[row[place] if place < len(row) else "" for row in rows] for place in range(width)]
-    names = [*header, *[""] * (width - len(header))]
-    drawn = [_column(name, column, bars) for name, column in zip(names, columns, strict=True)]
-    top = [column[0] for column in drawn]
-    body = [_tag("tr", *(column[place + 1] for column in drawn)) for place in range(len(rows))]
-    return _tag("div", _tag("table", _tag("thead", _tag("tr", *top)), _tag("tbody", *body)), class_="scroll", tabindex="0")
-
-
-def _column(name: object, column: Sequence[object], bars: bool) -> list[Markup]:
-    """The head and the cells of a column."""
-    values = [_parsed(cell) for cell in column]
-    given = [value for value, cell in zip(values, column, strict=True) if cell not in ("", None)]
-    if not given or any(value is None for value in given):
-        return [_tag("th", name, scope="col"), *(_tag("td", _breakable(_text(cell))) for cell in column)]
-    finite = [value for value in given if value is not None and math.isfinite(value)]
-    whole = all(value == int(value) for value in finite)
-    share = bars and not whole and all(0 <= value <= 1 for value in finite)
-    digits = _digits(finite)
-    cells = [("", "") if value is None else (_fixed(value, digits), _bar(value) if share else "") for value in values]
-    return [_tag("th", name, scope="col", class_="number"), *(_tag("td", *cell, class_="number") for cell in cells)]
-
-
-def _bar(value: float) -> Markup:
-    if not math.isfinite(value):
-        return Markup()
-    track = _tag("rect", width="100", height="4")
-    filled = _tag("rect", class_="filled", width=f"{100 * value:.1f}", height="4")
-    stretch = {"viewBox": "0 0 100 4", "preserveAspectRatio": "none"}
-    return _tag("svg", track, filled, class_="bar", aria_hidden="true", **stretch)
-
-
-def _range_picture(value: Any, low: float | None, high: float | None) -> Markup:
-    """The expected range as a band and the result as a mark on one line; the sentence beside it says the same in words."""
-    if not _is_number(value) or not math.isfinite(value) or (low is None and high is None):
-        return Markup()
-    known = [number for number in (value, low, high) if number is not None]
-    left, right = (0.0, 1.0) if min(known) >= 0 and max(known) <= 1 else (min([0.0, *known]), max(known) * 1.1 or 1.0)
-    if right <= left:
-        return Markup()
-    place = [300 * (number - left) / (right - left) for number in (left if low is None else low, right if high is None else high, value)]
-    band = _tag("rect", class_="band", x=f"{place[0]:.1f}", y="5", width=f"{max(0.0, place[1] - place[0]):.1f}", height="8")
-    mark = _tag("rect", class_="mark", x=f"{min(max(place[2] - 2, 0), 296):.1f}", y="1", width="4", height="16", rx="2")
-    line = _tag("rect", class_="line", y="8", width="300", height="2")
-    text = f"{_text(value)} on a line from {left:.4g} to {right:.4g}; expected {_range_text(low, high)}"
-    return _tag("svg", line, band, mark, class_="range", viewBox="0 0 300 18", role="img", aria_label=text)
+    return section(title, tag("p", lead, class_="lead") if lead else "", shown, class_="wide")
 
 
 # -------------------------------------------------------------------------------------------------------------- small parts
-
-
-def _tag(name: str, /, *children: object, **attributes: object) -> Markup:
-    """An element; strings that are not `Markup` are escaped. `class_` and `aria_label` become `class` and `aria-label`."""
-    given = "".join(f' {key.rstrip("_").replace("_", "-")}="{_escape(value)}"' for key, value in attributes.items())
-    if name in ("meta", "img"):
-        return Markup(f"<{name}{given}>")
-    return Markup(f"<{name}{given}>{''.join(child if isinstance(child, Markup) else _escape(child) for child in children)}</{name}>")
-
-
-def _escape(value: object) -> str:
-    """Escaped text without control characters, which no browser shows and some read as the end of a word."""
-    return html.escape(re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "\ufffd", str(value)), quote=True)
-
-
-def _section(title: str, *children: object, class_: str = "") -> Markup:
-    return _tag("section", _tag("h2", title), *children, class_=f"card {class_}".strip())
-
-
-def _details(summary: str, *children: object) -> Markup:
-    return _tag("details", _tag("summary", summary), *children)
-
-
-def _pairs(facts: Iterable[Sequence[object]]) -> Markup:
-    return _tag("dl", *(_tag("div", _tag("dt", name), _tag("dd", _text(value))) for name, value in facts), class_="pairs")
-
-
-def _breakable(text: str) -> Markup:
-    """Text that may break after each "/" and "_", as long names of files, classes and metrics must on a phone."""
-    return Markup(re.sub(r"([/_])(?=.)", r"\1<wbr>", _escape(text)))
 
 
 def _question(kept: _Kept) -> str:
@@ -576,68 +488,19 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _scalar(value: Any) -> str | float | None:
     """Text or a number; None for anything else, since a few nested YAML aliases can spell out to gigabytes."""
-    return value if isinstance(value, str) or _is_number(value) else None
+    return value if isinstance(value, str) or is_number(value) else None
 
 
 def _sequence(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list | tuple) else []
 
 
-def _is_number(value: object) -> TypeGuard[float]:
-    """Whether `value` is a number that fits a float; JSON knows whole numbers of any length."""
-    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**300)
-
-
 def _bound(bounds: Any, end: str) -> float | None:
     value = _mapping(bounds).get(end)
-    return float(value) if _is_number(value) else None
-
-
-def _range_text(low: float | None, high: float | None) -> str:
-    if low is not None and high is not None:
-        return f"{low:.4g} to {high:.4g}"
-    return f"at least {low:.4g}" if low is not None else f"at most {high:.4g}"
-
-
-def _parsed(cell: object) -> float | None:
-    if _is_number(cell):
-        return float(cell)
-    return float(cell) if isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()) else None
-
-
-def _digits(values: Sequence[float]) -> int | None:
-    """Decimals that suit a whole column; None when the numbers are too small or too large for any."""
-    if all(value == int(value) for value in values):
-        return 0
-    sizes = [abs(value) for value in values if value]
-    if max(sizes) >= 1e6 or min(sizes) < 1e-3:
-        return None
-    return 4 if max(sizes) < 0.1 else 3 if max(sizes) < 100 else 1
-
-
-def _fixed(value: float, digits: int | None) -> str:
-    if not math.isfinite(value):
-        return "–" if math.isnan(value) else str(value)
-    return f"{value:.4g}" if digits is None else f"{value:.{digits}f}"
-
-
-def _text(value: object) -> str:
-    """A value as people read it: four digits for fractions, "–" for nothing."""
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return _fixed(value, 4 if 1e-3 <= abs(value) <= 1 else 0 if value.is_integer() and abs(value) < 1e15 else None)
-    if isinstance(value, Mapping | list):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value)
-
-
-def _duration(seconds: float) -> str:
-    if not math.isfinite(seconds) or seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return float(value) if is_number(value) else None
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from zoo.__main__ import run_command
+
+    sys.exit(run_command("report", sys.argv[1:]))

@@ -54,18 +54,15 @@ def open_picture(file: Path | IO[bytes]) -> Image.Image:
     except Exception as error:  # Pillow's decoders raise many kinds on hostile bytes (OSError, SyntaxError, struct.error ...)
         raise DataError(f"{name}: {_reason(file, error)}") from error
     if picture.width * picture.height > MAX_PIXELS:
-        size = f"{picture.width}x{picture.height}"
         picture.close()
-        raise DataError(f"{name}: {size} pixels, {_BOMB}")
+        size = f"{picture.width}x{picture.height} pixels, more than the {MAX_PIXELS:,} that are opened (a decompression bomb?)"
+        raise DataError(f"{name}: {size}. Make it smaller or remove it.")
     return picture
-
-
-_BOMB = f"more than the {MAX_PIXELS:,} that are opened (a decompression bomb?); make it smaller or remove it"
 
 
 def _reason(file: Path | IO[bytes], error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):  # Pillow has a limit too
-        return f"{error} In any case {_BOMB}"
+        return f"{error} Make it smaller or remove it."
     if isinstance(error, UnidentifiedImageError):
         empty = isinstance(file, Path) and file.stat().st_size == 0
         return "the file is empty (0 bytes)" if empty else f"not a picture of a kind that can be read ({', '.join(FORMATS)})"

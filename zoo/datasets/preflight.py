@@ -6,19 +6,20 @@ Only headers are read, in threads. A JPEG or PNG whose end mark is missing, and 
 from __future__ import annotations
 
 import os
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zoo.datasets.pictures import open_picture, read_picture
+from zoo.datasets.pictures import open_picture, read_picture, shown
 from zoo.datasets.source import Record
 from zoo.errors import DataError
 from zoo.progress import track
 
-_ENDS = {"JPEG": (b"\xff\xd9", 4096), "PNG": (b"IEND", 64)}
-"""Format -> the mark that ends its files, and in how many last bytes to look for it (cameras append things)."""
+_TAIL = 4096
+"""The last bytes of a file that are read: cameras append things behind the picture."""
 
 
 @dataclass
@@ -29,12 +30,14 @@ class Preflight:
         files: number of files looked at.
         bytes: their size together.
         sizes: (width, height) -> number of pictures.
+        marks: path -> "length-checksum" of a file: what tells a changed file from the one that was looked at.
         bad: path -> what is wrong with it.
     """
 
     files: int = 0
     bytes: int = 0
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    marks: dict[Path, str] = field(default_factory=dict)
     bad: dict[Path, str] = field(default_factory=dict)
 
     def summary(self) -> str:
@@ -51,43 +54,46 @@ def check(records: Sequence[Record]) -> Preflight:
     found = Preflight()
     unique = list(dict.fromkeys(record.path for record in records))
     with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as pool:
-        for path, (size, length, problem) in zip(unique, track(pool.map(_look, unique), "checking files", len(unique), "files"), strict=True):
+        looks = track(pool.map(_look, unique), "checking files", len(unique), "files")
+        for path, look in zip(unique, looks, strict=True):
             found.files += 1
+            if isinstance(look, str):
+                found.bad[path] = look
+                continue
+            size, length, tail = look
             found.bytes += length
-            if problem:
-                found.bad[path] = problem
-            else:
-                found.sizes[size] += 1
+            found.sizes[size] += 1
+            found.marks[path] = f"{length}-{zlib.crc32(tail):08x}"
     return found
 
 
-def _look(path: Path) -> tuple[tuple[int, int], int, str]:
-    """(width, height), bytes and what is wrong, if anything."""
+def _look(path: Path) -> tuple[tuple[int, int], int, bytes] | str:
+    """(width, height), number of bytes and the last of them; or what is wrong."""
     try:
-        with open_picture(path) as picture:
-            size, kind = picture.size, picture.format or ""
-        length = path.stat().st_size
-        if not _ends_well(path, kind, length):
+        with path.open("rb") as file, open_picture(file) as picture:
+            size, kind = picture.size, picture.format
+            length = file.seek(0, os.SEEK_END)
+            file.seek(max(0, length - _TAIL))
+            tail = file.read()
+        if not _ends_well(kind, tail):
             read_picture(path)
     except DataError as error:
-        return (0, 0), 0, str(error).removeprefix(f"{path}: ")
+        return str(error).removeprefix(f"{shown(path)}: ")
     except OSError as error:
-        return (0, 0), 0, str(error)
-    return size, length, ""
+        return error.strerror or str(error)
+    return size, length, tail
 
 
-def _ends_well(path: Path, kind: str, length: int) -> bool:
-    if kind not in _ENDS:
-        return False
-    mark, tail = _ENDS[kind]
-    with path.open("rb") as file:
-        file.seek(max(0, length - tail))
-        return mark in file.read()
+def _ends_well(kind: str | None, tail: bytes) -> bool:
+    """Whether the mark is there that ends a whole JPEG or PNG; False for other formats, which have none."""
+    if kind in ("JPEG", "MPO"):  # a thumbnail has an end as well: what counts is one behind the last start of pixels
+        return tail.rfind(b"\xff\xd9") > tail.rfind(b"\xff\xda")
+    return kind == "PNG" and b"IEND" in tail[-64:]
 
 
 def bad_files_error(bad: dict[Path, str], most: int = 20) -> DataError:
     """The error that names the bad files."""
-    lines = [f"  {path}: {problem}" for path, problem in list(bad.items())[:most]]
+    lines = [f"  {shown(path)}: {problem}" for path, problem in list(bad.items())[:most]]
     if len(bad) > most:
         lines.append(f"  ... and {len(bad) - most} more")
     return DataError(

@@ -1,12 +1,17 @@
 """From a picture to the tensor a model sees, and the augmentations a recipe can name on the way.
 
 Pictures stay uint8 until they are on the device; nothing here normalises. The functions in `__all__` are what
-`data.augment` offers: each returns a torchvision v2 transform that works on pictures, masks and boxes alike.
+`data.augment` offers: each returns a torchvision v2 transform that works on pictures, masks and boxes alike. Their options are
+checked with the recipe, by the bounds in the annotations; what only building or calling a transform shows is told by its name.
 """
+
+# mypy: disable-error-code="no-any-return"
+# torchvision ships no types: all that it returns is Any.
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import ceil
 from typing import Annotated, Any, Literal
 
 import torch
@@ -15,6 +20,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision import tv_tensors
 from torchvision.transforms import v2
+
+from zoo.errors import RecipeError
 
 __all__ = [
     "affine",
@@ -34,24 +41,28 @@ __all__ = [
 ]
 
 Fit = Literal["crop", "squash", "pad"]
+Transform = Callable[[Any], Any]
 
 
-def flip(p: Annotated[float, Ge(0), Le(1)] = 0.5) -> nn.Module:
+def flip(p: Annotated[float, Ge(0), Le(1)] = 0.5) -> Transform:
     """Mirror left and right with probability p."""
     return v2.RandomHorizontalFlip(p)
 
 
-def vertical_flip(p: Annotated[float, Ge(0), Le(1)] = 0.5) -> nn.Module:
+def vertical_flip(p: Annotated[float, Ge(0), Le(1)] = 0.5) -> Transform:
     """Mirror top and bottom with probability p."""
     return v2.RandomVerticalFlip(p)
 
 
-def crop(scale: tuple[float, float] = (0.8, 1.0), ratio: tuple[float, float] = (0.75, 1.333)) -> nn.Module:
+def crop(
+    scale: tuple[Annotated[float, Gt(0), Le(1)], Annotated[float, Gt(0), Le(1)]] = (0.8, 1.0),
+    ratio: tuple[Annotated[float, Gt(0)], Annotated[float, Gt(0)]] = (0.75, 1.333),
+) -> Transform:
     """A random part of the picture, `scale` of its area and width / height in `ratio`, resized to the whole (Szegedy 2014)."""
-    return _RandomPart(scale, ratio)
+    return _RandomPart(_rising("scale", scale), _rising("ratio", ratio))
 
 
-def rotation(degrees: Annotated[float, Ge(0), Le(180)] = 15.0) -> nn.Module:
+def rotation(degrees: Annotated[float, Ge(0), Le(180)] = 15.0) -> Transform:
     """Turn by a random angle in +-degrees; the corners become grey."""
     return v2.RandomRotation(degrees, interpolation=v2.InterpolationMode.BILINEAR, fill=_FILL)
 
@@ -59,15 +70,16 @@ def rotation(degrees: Annotated[float, Ge(0), Le(180)] = 15.0) -> nn.Module:
 def affine(
     degrees: Annotated[float, Ge(0), Le(180)] = 15.0,
     shift: Annotated[float, Ge(0), Le(1)] = 0.1,
-    scale: tuple[float, float] = (0.9, 1.1),
+    scale: tuple[Annotated[float, Gt(0)], Annotated[float, Gt(0)]] = (0.9, 1.1),
     shear: Annotated[float, Ge(0), Le(90)] = 0.0,
-) -> nn.Module:
+) -> Transform:
     """Random turn (degrees), shift (part of the side), scale and shear (degrees)."""
     shears = [-shear, shear] if shear else None
+    scale = _rising("scale", scale)
     return v2.RandomAffine(degrees, (shift, shift), scale, shears, interpolation=v2.InterpolationMode.BILINEAR, fill=_FILL)
 
 
-def perspective(distortion: Annotated[float, Ge(0), Le(1)] = 0.1, p: Annotated[float, Ge(0), Le(1)] = 0.5) -> nn.Module:
+def perspective(distortion: Annotated[float, Ge(0), Le(1)] = 0.1, p: Annotated[float, Ge(0), Le(1)] = 0.5) -> Transform:
     """Move the corners by up to `distortion` of half the side, with probability p."""
     return v2.RandomPerspective(distortion, p, fill=_FILL)
 
@@ -77,42 +89,49 @@ def color(
     contrast: Annotated[float, Ge(0)] = 0.2,
     saturation: Annotated[float, Ge(0)] = 0.2,
     hue: Annotated[float, Ge(0), Le(0.5)] = 0.1,
-) -> nn.Module:
+) -> Transform:
     """Random factors in 1 +- brightness, contrast, saturation; hue turned by up to +-hue of the circle."""
     return v2.ColorJitter(brightness, contrast, saturation, hue)
 
 
-def blur(kernel: Annotated[int, Ge(1)] = 5, sigma: tuple[float, float] = (0.1, 2.0), p: Annotated[float, Ge(0), Le(1)] = 0.5) -> nn.Module:
-    """Gaussian blur of `sigma` pixels with probability p; `kernel` is odd."""
-    return v2.RandomApply([v2.GaussianBlur(kernel, list(sigma))], p)
+def blur(
+    kernel: Literal[3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23] = 5,
+    sigma: tuple[Annotated[float, Gt(0)], Annotated[float, Gt(0)]] = (0.1, 2.0),
+    p: Annotated[float, Ge(0), Le(1)] = 0.5,
+) -> Transform:
+    """Gaussian blur of `sigma` pixels over `kernel` x `kernel` pixels with probability p."""
+    return v2.RandomApply([v2.GaussianBlur(kernel, list(_rising("sigma", sigma)))], p)
 
 
-def noise(sigma: Annotated[float, Ge(0), Le(1)] = 0.05, p: Annotated[float, Ge(0), Le(1)] = 0.5) -> nn.Module:
+def noise(sigma: Annotated[float, Ge(0), Le(1)] = 0.05, p: Annotated[float, Ge(0), Le(1)] = 0.5) -> Transform:
     """Add Gaussian noise; `sigma` is a part of the full range."""
     return v2.RandomApply([_Noise(sigma)], p)
 
 
-def grey(p: Annotated[float, Ge(0), Le(1)] = 0.1) -> nn.Module:
+def grey(p: Annotated[float, Ge(0), Le(1)] = 0.1) -> Transform:
     """Take the colour out with probability p."""
     return v2.RandomGrayscale(p)
 
 
-def autocontrast(p: Annotated[float, Ge(0), Le(1)] = 0.5) -> nn.Module:
+def autocontrast(p: Annotated[float, Ge(0), Le(1)] = 0.5) -> Transform:
     """Stretch to the full range with probability p."""
     return v2.RandomAutocontrast(p)
 
 
-def erase(p: Annotated[float, Ge(0), Le(1)] = 0.25, scale: tuple[float, float] = (0.02, 0.2)) -> nn.Module:
+def erase(
+    p: Annotated[float, Ge(0), Le(1)] = 0.25,
+    scale: tuple[Annotated[float, Gt(0), Le(1)], Annotated[float, Gt(0), Le(1)]] = (0.02, 0.2),
+) -> Transform:
     """Blank a random rectangle of `scale` of the area with probability p (Zhong 2017)."""
-    return v2.RandomErasing(p, scale, value=128)
+    return v2.RandomErasing(p, _rising("scale", scale), value=_FILL)
 
 
-def randaugment(operations: Annotated[int, Ge(1)] = 2, magnitude: Annotated[int, Ge(0), Le(30)] = 9) -> nn.Module:
+def randaugment(operations: Annotated[int, Ge(1)] = 2, magnitude: Annotated[int, Ge(0), Le(30)] = 9) -> Transform:
     """RandAugment (Cubuk 2019): `operations` random changes of strength `magnitude` of 30."""
     return v2.RandAugment(operations, magnitude, fill=_FILL)
 
 
-def trivial_augment() -> nn.Module:
+def trivial_augment() -> Transform:
     """TrivialAugment (Mueller 2021): one random change of random strength."""
     return v2.TrivialAugmentWide(fill=_FILL)
 
@@ -121,8 +140,14 @@ _FILL = 128
 """What corners turned in from outside are filled with."""
 
 
+def _rising(name: str, pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError(f"`{name}`: expected [smallest, largest], found {list(pair)}")
+    return pair
+
+
 class _Noise(nn.Module):
-    def __init__(self, sigma: Annotated[float, Gt(0)]) -> None:
+    def __init__(self, sigma: float) -> None:
         super().__init__()
         self.sigma = sigma
 
@@ -157,27 +182,43 @@ class Preprocess:
     def __init__(self, size: tuple[int, int], fit: Fit = "crop", fraction: float = 0.875) -> None:
         self.size, self.fit, self.fraction = size, fit, fraction
 
-    def __call__(self, picture: Image.Image, augment: Callable[[Any], Any] | None = None) -> Tensor:
-        """An upright picture -> (C, H, W) uint8; `augment` works on the resized picture, before the crop."""
+    def __call__(self, picture: Image.Image, augment: Transform | None = None) -> Tensor:
+        """An upright picture -> (C, H, W) uint8; `augment` works on the resized picture: before the crop, after the padding."""
         tensor = tv_tensors.Image(v2.functional.pil_to_tensor(self._resize(picture)))
+        if self.fit == "pad":
+            tensor = _pad(tensor, self.size)
         if augment is not None:
             tensor = augment(tensor)
         if self.fit == "crop":
             tensor = v2.functional.center_crop(tensor, list(self.size))
-        elif self.fit == "pad":
-            tensor = _pad(tensor, self.size)
-        return tensor.as_subclass(Tensor).contiguous()
+        plain: Tensor = tensor.as_subclass(Tensor)
+        return plain.contiguous()
 
     def _resize(self, picture: Image.Image) -> Image.Image:
         height, width = self.size
         if self.fit == "squash":
             goal = (width, height)
         else:
+            picture = self._without_ends(picture) if self.fit == "crop" else picture
             ratios = (height / picture.height, width / picture.width)
             ratio = max(ratios) / self.fraction if self.fit == "crop" else min(ratios)
             goal = (max(1, round(picture.width * ratio)), max(1, round(picture.height * ratio)))
         # reducing_gap shrinks huge photographs by whole factors first: several times faster, and no visible difference
         return picture if goal == picture.size else picture.resize(goal, Image.Resampling.BILINEAR, reducing_gap=3.0)
+
+    def _without_ends(self, picture: Image.Image) -> Image.Image:
+        """Cut off what lies far outside the centre crop: a picture of 1 x 5000 pixels would become one of 256 x 1,280,000."""
+        height, width = self.size
+        columns = min(picture.width, ceil(_LONGEST * picture.height * width / height))
+        rows = min(picture.height, ceil(_LONGEST * picture.width * height / width))
+        if (columns, rows) == picture.size:
+            return picture
+        left, top = (picture.width - columns) // 2, (picture.height - rows) // 2
+        return picture.crop((left, top, left + columns, top + rows))
+
+
+_LONGEST = 8
+"""With fit `crop`, how many times longer than the crop the resized picture may be."""
 
 
 def _pad(tensor: Any, size: tuple[int, int]) -> Any:
@@ -186,8 +227,36 @@ def _pad(tensor: Any, size: tuple[int, int]) -> Any:
     return v2.functional.center_crop(v2.functional.pad(tensor, border, fill=_FILL), list(size))
 
 
-def augmentation(steps: Sequence[Any]) -> v2.Compose | None:
-    """The transform for a recipe's `data.augment`: each step has a `name` of `__all__` and that function's options."""
-    if not steps:
-        return None
-    return v2.Compose([globals()[step.name](**step.model_dump(exclude={"name"})) for step in steps])
+class Augmentation:
+    """The transforms of a recipe's list, one after the other.
+
+    Args:
+        steps: each has a `name` of `__all__` and that function's options.
+        key: of the recipe, for errors.
+
+    Raises:
+        RecipeError: the options of a step do not go together, or (when called) do not suit the pictures; names it.
+    """
+
+    def __init__(self, steps: Sequence[Any], key: str = "data.augment") -> None:
+        self.steps: list[tuple[str, Transform]] = []
+        for number, step in enumerate(steps):
+            where = f"{key}.{number} ({step.name})"
+            try:
+                self.steps.append((where, globals()[step.name](**step.model_dump(exclude={"name"}))))
+            except (ValueError, TypeError) as error:
+                raise RecipeError(f"{where}: {error}") from error
+
+    def __call__(self, picture: Any) -> Any:
+        for where, transform in self.steps:
+            try:
+                picture = transform(picture)
+            except (ValueError, TypeError, RuntimeError) as error:
+                shape = f"{picture.shape[-2]}x{picture.shape[-1]}"
+                raise RecipeError(f"{where} cannot be applied to a picture of {shape} pixels: {error}") from error
+        return picture
+
+
+def augmentation(steps: Sequence[Any], key: str = "data.augment") -> Augmentation | None:
+    """The transform for a list of a recipe; None for an empty one."""
+    return Augmentation(steps, key) if steps else None

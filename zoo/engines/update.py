@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.engines.schedules import PlateauFactor, factor
+from zoo.errors import RecipeError
 from zoo.recipe import SGD, Adam, AdamW, Monitor, Plateau, RMSprop, Train
 from zoo.tasks.task import Task
 
@@ -17,7 +18,7 @@ Backward = Callable[[Tensor], None]
 
 
 class Updater:
-    """Per player an optimiser; for all of them schedule, clipping, accumulation, loss scaling and averaged weights.
+    """Per player an optimiser with clipping, accumulation and loss scaling; for all of them schedule and averaged weights.
 
     Args:
         task: on its device already.
@@ -29,12 +30,13 @@ class Updater:
 
     def __init__(self, task: Task, train: Train, monitor: Monitor, batches: int, device: torch.device) -> None:
         self.train, self.batches = train, batches
+        self.seen = 0  # batches; the time of the schedule, for players that sit batches out as well
+        self.moved = False  # whether a player took a step in this batch
         self.players = {name: _Player(player, train, device) for name, player in task.players().items()}
         self.plateau = None
         if isinstance(train.schedule, Plateau):
             own = train.schedule.metric
             self.plateau = PlateauFactor(train.schedule, own or monitor.metric, train.schedule.mode if own else monitor.mode)
-        self.scaler = torch.amp.GradScaler(device.type) if train.precision == 16 else None
         self.average = Average(task, train.ema) if train.ema is not None else None
         self._set_rates()
 
@@ -49,44 +51,35 @@ class Updater:
         player = self.players[name]
         if self.train.accumulate > 1:
             loss = loss / self.train.accumulate
-        if self.scaler is not None:
-            loss = self.scaler.scale(loss)
+        if player.scaler is not None:
+            loss = player.scaler.scale(loss)
         if backward is None:
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         else:
             backward(loss)
         player.waiting += 1
         if player.waiting >= self.train.accumulate:
-            self._step(player)
-
-    def _step(self, player: _Player) -> None:
-        if self.train.clip is not None:
-            if self.scaler is not None:
-                self.scaler.unscale_(player.optimizer)
-            nn.utils.clip_grad_norm_(player.weights, self.train.clip)
-        if self.scaler is None:
-            player.optimizer.step()
-        else:
-            self.scaler.step(player.optimizer)
-            self.scaler.update()
-        player.optimizer.zero_grad(set_to_none=True)
-        player.waiting, player.steps = 0, player.steps + 1
-        self._set_rate(player)
+            player.step(self.train.clip)
+            self.moved = True
 
     def end_batch(self) -> None:
-        """Called after all players had their turn: moves the averaged weights."""
-        if self.average is not None:
+        """Called after all players had their turn: moves the averaged weights and the time."""
+        if self.average is not None and self.moved:
             self.average.follow()
+        self.moved = False
+        self.seen += 1
+        if self.seen % self.train.accumulate == 0:
+            self._set_rates()
 
     def end_epoch(self, metrics: dict[str, float]) -> None:
-        """Called after an epoch's validation: a plateau schedule looks at its metric."""
+        """Called after an epoch's validation with all its numbers: a plateau schedule looks at its metric."""
         if self.plateau is not None:
             self.plateau.end_epoch(metrics)
             self._set_rates()
 
     @property
     def rate(self) -> float:
-        """The first player's learning rate."""
+        """The learning rate now."""
         return float(next(iter(self.players.values())).optimizer.param_groups[0]["lr"])
 
     @contextmanager
@@ -104,66 +97,103 @@ class Updater:
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain data."""
         return {
+            "seen": self.seen,
             "players": {name: player.state_dict() for name, player in self.players.items()},
             "plateau": self.plateau.state_dict() if self.plateau else None,
-            "scaler": self.scaler.state_dict() if self.scaler else None,
             "average": self.average.state_dict() if self.average else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
+        self.seen = state["seen"]
         for name, player in self.players.items():
             player.load_state_dict(state["players"][name])
-        for name in ("plateau", "scaler", "average"):
-            part = getattr(self, name)
-            if part is not None:
-                part.load_state_dict(state[name])
+        if self.plateau is not None:
+            self.plateau.load_state_dict(state["plateau"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self._set_rates()
 
     def _set_rates(self) -> None:
+        every = self.train.accumulate
+        time, step = self.seen // every * every / self.batches, every / self.batches
+        rate = self.train.lr * factor(self.train.schedule, time, self.train.epochs, step)
+        if self.plateau is not None:
+            rate *= self.plateau.factor
         for player in self.players.values():
-            self._set_rate(player)
-
-    def _set_rate(self, player: _Player) -> None:
-        time = player.steps * self.train.accumulate / self.batches
-        rate = self.train.lr * factor(self.train.schedule, time, self.train.epochs) * (self.plateau.factor if self.plateau else 1.0)
-        for group in player.optimizer.param_groups:
-            group["lr"] = rate
+            for group in player.optimizer.param_groups:
+                group["lr"] = rate
 
 
 class _Player:
-    """A player's weights and their optimiser."""
+    """A player's weights, their optimiser and, for 16-bit floats, the scale of its loss."""
 
     def __init__(self, module: nn.Module, train: Train, device: torch.device) -> None:
-        self.weights = [weight for weight in module.parameters()]
+        self.weights = list(module.parameters())
         self.optimizer = optimizer(self.weights, train, device)
-        self.steps = 0
+        # One each: a scale that another player changed would mix scales within the gradients gathered here.
+        self.scaler = torch.amp.GradScaler(device.type) if train.precision == 16 else None
+        self.waiting = 0  # batches whose gradients are gathered
+
+    def step(self, clip: float | None) -> None:
+        """New weights from the gradients gathered."""
+        if clip is not None:
+            if self.scaler is not None:
+                self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.weights, clip)
+        if self.scaler is None:
+            self.optimizer.step()
+        else:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
         self.waiting = 0
 
     def state_dict(self) -> dict[str, Any]:
         gradients = {str(n): weight.grad for n, weight in enumerate(self.weights) if weight.grad is not None} if self.waiting else {}
-        return {"optimizer": self.optimizer.state_dict(), "steps": self.steps, "waiting": self.waiting, "gradients": gradients}
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict() if self.scaler else None,
+            "waiting": self.waiting,
+            "gradients": gradients,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
-        self.steps, self.waiting = state["steps"], state["waiting"]
+        for weight, values in self.optimizer.state.items():
+            values |= {name: _laid_out(value, weight) for name, value in values.items() if isinstance(value, Tensor)}
+        if self.scaler is not None:
+            self.scaler.load_state_dict(state["scaler"])
+        self.waiting = state["waiting"]
         for number, gradient in state["gradients"].items():
             weight = self.weights[int(number)]
-            weight.grad = gradient.to(weight.device)
+            weight.grad = _laid_out(gradient.to(weight.device), weight)
+
+
+def _laid_out(value: Tensor, weight: Tensor) -> Tensor:
+    """`value` in the memory layout of its weight: files know one layout only, and fused kernels walk both in step."""
+    return torch.empty_like(weight, dtype=value.dtype).copy_(value) if value.shape == weight.shape else value
 
 
 def optimizer(weights: list[nn.Parameter], train: Train, device: torch.device) -> torch.optim.Optimizer:
-    """The optimiser of a recipe; fused into one kernel where PyTorch can, which is the same arithmetic with less overhead."""
+    """The optimiser of a recipe; fused into one kernel where PyTorch can, which is the same arithmetic with less overhead.
+
+    Raises:
+        RecipeError: its options do not go together.
+    """
     fused = True if device.type in ("cpu", "cuda") else None
-    match train.optimizer:
-        case SGD(momentum=momentum, nesterov=nesterov, weight_decay=decay):
-            return torch.optim.SGD(weights, train.lr, momentum, weight_decay=decay, nesterov=nesterov, fused=fused)
-        case Adam(betas=betas, weight_decay=decay):
-            return torch.optim.Adam(weights, train.lr, betas, weight_decay=decay, fused=fused)
-        case AdamW(betas=betas, weight_decay=decay):
-            return torch.optim.AdamW(weights, train.lr, betas, weight_decay=decay, fused=fused)
-        case RMSprop(smoothing=smoothing, momentum=momentum, weight_decay=decay):
-            return torch.optim.RMSprop(weights, train.lr, smoothing, weight_decay=decay, momentum=momentum)
+    try:
+        match train.optimizer:
+            case SGD(momentum=momentum, nesterov=nesterov, weight_decay=decay):
+                return torch.optim.SGD(weights, train.lr, momentum, weight_decay=decay, nesterov=nesterov, fused=fused)
+            case Adam(betas=betas, weight_decay=decay):
+                return torch.optim.Adam(weights, train.lr, betas, weight_decay=decay, fused=fused)
+            case AdamW(betas=betas, weight_decay=decay):
+                return torch.optim.AdamW(weights, train.lr, betas, weight_decay=decay, fused=fused)
+            case RMSprop(smoothing=smoothing, momentum=momentum, weight_decay=decay):
+                return torch.optim.RMSprop(weights, train.lr, smoothing, weight_decay=decay, momentum=momentum)
+    except ValueError as error:  # nesterov without momentum
+        raise RecipeError(f"train.optimizer: {train.optimizer!r}: {error}") from error
 
 
 class Average:
@@ -174,21 +204,23 @@ class Average:
 
     def __init__(self, task: nn.Module, decay: float) -> None:
         self.decay, self.steps = decay, 0
-        self.names, self.live = zip(*((name, tensor) for name, tensor in task.state_dict(keep_vars=True).items() if tensor.is_floating_point()), strict=True)
-        self.kept = [tensor.detach().clone() for tensor in self.live]
+        # By identity, under the first of its names: a tensor that two modules share would be swapped twice.
+        floats = {id(t): (name, t.detach()) for name, t in reversed(task.state_dict(keep_vars=True).items()) if t.is_floating_point()}
+        self.names, self.live = zip(*reversed(floats.values()), strict=True)
+        self.kept = [tensor.clone() for tensor in self.live]
 
     @torch.no_grad()
     def follow(self) -> None:
         """Move towards the weights as they are now."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        torch._foreach_lerp_(self.kept, [tensor.detach() for tensor in self.live], 1 - decay)
+        torch._foreach_lerp_(self.kept, self.live, 1 - decay)
 
     @torch.no_grad()
     def swap(self) -> None:
         """Exchange the averaged and the live values."""
         for tensor, kept in zip(self.live, self.kept, strict=True):
-            held = tensor.detach().clone()
+            held = tensor.clone()
             tensor.copy_(kept)
             kept.copy_(held)
 
