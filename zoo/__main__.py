@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"zoo {__version__}")
         return 0
     if words[0] not in COMMANDS:
-        from zoo.recipe import nearest
+        from zoo.nearest import nearest
 
         print(f"zoo: no command {words[0]!r}{nearest(words[0], COMMANDS)}; expected one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
@@ -53,7 +53,8 @@ def run_command(name: str, words: Sequence[str]) -> int:
     try:
         code: int = importlib.import_module(f"zoo.{name}").main(list(words))
     except ZooError as error:
-        print(f"zoo {name}: {error}", file=sys.stderr)
+        # Several lines each begin with their own place, which editors jump to.
+        print(f"zoo {name}:{chr(10) if chr(10) in str(error) else ' '}{error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(f"zoo {name}: interrupted", file=sys.stderr)

@@ -33,8 +33,12 @@ def source(recipe: Recipe) -> Source:
         root = synthetic.folder(recipe.data.name, cls)
         say(f"SYNTHETIC DATA: drawn pictures stand in for {cls.title}, {why}. {cls.obtain} Then put them there or set data.root=FOLDER.")
     if not root.is_dir():
-        raise DataError(f"data.root: {root} {'is no folder' if root.exists() else 'does not exist'}. {cls.obtain} Or set data.synthetic=auto to use drawn data.")
-    built: Source = cls(root, **options(recipe.data))
+        problem = "is no folder" if root.exists() else "does not exist"
+        raise DataError(f"data.root: {root} {problem}. {cls.obtain} Or set data.synthetic=always to use drawn data.")
+    try:
+        built: Source = cls(root, **options(recipe.data))
+    except OSError as error:
+        raise DataError(f"{error.filename or root}: cannot be read ({error.strerror or error})") from error
     return built
 
 
@@ -82,7 +86,8 @@ def backbone(recipe: Recipe, spec: DataSpec, form: str, trained: bool = False) -
     """The backbone of a recipe in the form that its task asks for."""
     section = recipe.backbone
     if section is None:
-        raise RecipeError(f"task {recipe.task.name!r} needs a backbone: add `backbone: {{name: resnet18}}`; `zoo list backbones` shows them")
+        example = "add `backbone: {name: resnet18}`; `zoo list backbones` shows them"
+        raise RecipeError(f"task {recipe.task.name!r} needs a backbone: {example}")
     cls = registry.load("backbones", section.name)
     arguments = {"channels": spec.channels, "form": form, "pretrained": False if trained else section.pretrained, **options(section)}
     if registry.entry("backbones", section.name).cls == "TimmBackbone":

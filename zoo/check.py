@@ -1,6 +1,6 @@
 """Check recipes and say all that is wrong with them.
 
-    python -m zoo.check recipes/*.yaml [key=value ...]
+python -m zoo.check recipes/*.yaml [key=value ...]
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("words", nargs="+", metavar="recipe | key=value", help="recipes' files or names, and changes for all of them")
     words = parser.parse_args(argv).words
     changes = [word for word in words if "=" in word]
+    recipes = [word for word in words if "=" not in word]
+    if not recipes:
+        parser.error("give a recipe's file or name (see `zoo list`)")
     wrong = []
-    for path in (word for word in words if "=" not in word):
+    for path in recipes:
         try:
             Recipe.read(path, changes)
             print(f"{path}: fine")

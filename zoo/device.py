@@ -19,5 +19,7 @@ def compute_device(name: str) -> torch.device:
     if wished.type == "cuda" and not torch.cuda.is_available():
         raise RecipeError(f"train.device={name}: this machine has no CUDA device that PyTorch can use; try train.device=cpu")
     if wished.type == "cuda" and (wished.index or 0) >= torch.cuda.device_count():
-        raise RecipeError(f"train.device={name}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0; try train.device=cuda")
+        raise RecipeError(
+            f"train.device={name}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0; try train.device=cuda"
+        )
     return wished

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from zoo.datasets.loaders import Loaders, to_device
+from zoo.datasets.loaders import Loaders, collate, to_device
 from zoo.device import compute_device
 from zoo.progress import clock
-from zoo.recipe import SGD, Recipe
+from zoo.recipe import Recipe
+from zoo.sections import SGD, Optimizer, RMSprop
 
 if TYPE_CHECKING:
     from zoo.tasks.task import Task
@@ -23,7 +24,7 @@ PICTURES = 8
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds for an epoch's training steps and for all epochs; bytes of weights, gradients, optimiser state and activations."""
+    """Seconds for an epoch and for all of them; bytes of weights, gradients and optimiser state, and of a batch's activations."""
 
     epoch_seconds: float
     seconds: float
@@ -31,41 +32,57 @@ class Estimate:
     activation_bytes: int
 
     def __str__(self) -> str:
-        memory = (self.state_bytes + self.activation_bytes) / 1e9
+        state, activations = self.state_bytes / 1e9, self.activation_bytes / 1e9
         return (
-            f"about {clock(self.epoch_seconds)} an epoch, {clock(self.seconds)} in all; {memory:.2f} GB for training beside what PyTorch itself takes "
-            f"({self.state_bytes / 1e9:.2f} weights, gradients and optimiser, {self.activation_bytes / 1e9:.2f} activations)"
+            f"about {clock(self.epoch_seconds)} an epoch, {clock(self.seconds)} in all; "
+            f"{state + activations:.2f} GB for training beside what PyTorch itself takes "
+            f"({state:.2f} weights, gradients and optimiser, {activations:.2f} activations)"
         )
 
 
 def estimate(task: Task, data: Loaders, recipe: Recipe) -> Estimate:
-    """Time and measure a step on a few pictures, on a copy of the task and with the random state put back.
-
-    Activations are what autograd keeps for the backward pass, counted once each and scaled to the batch size.
-    """
-    device = compute_device(recipe.train.device)
-    trial = copy.deepcopy(task).to(device).train()
-    pictures = data.pictures("train")
-    rows = [pictures[index] for index in islice(range(len(pictures)), PICTURES)]
-    from zoo.datasets.loaders import collate
-
-    batch = to_device(collate(rows), device)
+    """Read a few pictures, and time and measure steps on them; on a copy of the task, with the random state put back."""
+    train, device = recipe.train, compute_device(recipe.train.device)
+    trial = copy.deepcopy(task).to(device)
+    trial.start_epoch(train.epochs - 1)  # the dearest: by then everything that will learn does
+    trial.train()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        kept = _step(trial, batch)
-        _wait(device)
-        begun = time.perf_counter()
-        _step(trial, batch)
-        _wait(device)
-        a_picture = (time.perf_counter() - begun) / len(rows)
+        batch, reading = _timed(lambda: _read(data), device)
+        moved = to_device(batch, device)
+        kept = _step(trial, moved, train.precision)  # also warms up
+        computing = min(_timed(lambda: _step(trial, moved, train.precision), device)[1] for _ in range(2))
+    forward = computing / 3  # without the backward pass, about twice as dear
+    trained, judged = data.batches * data.batch_size, len(data.parts()["val"])
+    epoch = (trained * _together(reading, computing, data.workers) + judged * _together(reading, forward, data.workers)) / PICTURES
+    epochs = min(train.epochs, (train.max_steps or train.epochs * data.batches) / data.batches)
     weights = sum(weight.numel() * weight.element_size() for weight in trial.parameters())
-    moments = (recipe.train.optimizer.momentum > 0) if isinstance(recipe.train.optimizer, SGD) else 2
-    epoch = a_picture * data.batches * data.batch_size + a_picture / 3 * len(data.parts()["val"])  # no backward pass in validation
-    averaged = recipe.train.ema is not None
-    return Estimate(epoch, epoch * recipe.train.epochs, weights * (2 + moments + averaged), kept // len(rows) * data.batch_size)
+    copies = 2 + _moments(train.optimizer) + (train.ema is not None)  # weights and gradients, what the optimiser keeps, an average
+    return Estimate(epoch, epoch * epochs, weights * copies, kept // PICTURES * data.batch_size)
 
 
-def _step(task: Task, batch: dict[str, Any]) -> int:
-    """Forward and backward for every player; returns the bytes that autograd kept in between."""
+def _read(data: Loaders) -> dict[str, Any]:
+    """A batch of training pictures; they are repeated where there are fewer, since batch statistics need two."""
+    pictures = data.pictures("train")
+    batch = collate([pictures[number % len(pictures)] for number in range(PICTURES)])
+    if "error" in batch:
+        raise batch["error"]
+    return batch
+
+
+def _together(reading: float, computing: float, workers: int) -> float:
+    """Seconds of both: one after the other, or side by side when other processes read."""
+    return max(reading / workers, computing) if workers else reading + computing
+
+
+def _moments(optimizer: Optimizer) -> int:
+    """How many numbers an optimiser keeps for each weight."""
+    if isinstance(optimizer, SGD):
+        return int(optimizer.momentum > 0)
+    return 1 + (optimizer.momentum > 0) if isinstance(optimizer, RMSprop) else 2
+
+
+def _step(task: Task, batch: dict[str, Any], precision: int | str) -> int:
+    """Forward and backward for every player; returns the bytes that autograd kept in between, each counted once."""
     own = {weight.untyped_storage().data_ptr() for weight in task.parameters()}
     seen: dict[int, int] = {}
 
@@ -75,12 +92,25 @@ def _step(task: Task, batch: dict[str, Any]) -> int:
             seen[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        for player in task.players():
+    half = torch.float16 if precision == 16 else torch.bfloat16
+    for player in task.players():
+        with (
+            torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+            torch.autocast(batch["image"].device.type, half, enabled=precision != 32),
+        ):
             losses = task.losses(batch, player)
-            if losses:
-                losses["loss"].backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        if losses:
+            losses["loss"].backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return sum(seen.values())
+
+
+def _timed(work: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
+    """What work gives, and its seconds."""
+    _wait(device)
+    begun = time.perf_counter()
+    result = work()
+    _wait(device)
+    return result, time.perf_counter() - begun
 
 
 def _wait(device: torch.device) -> None:

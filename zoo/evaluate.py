@@ -1,13 +1,14 @@
 """Measuring a task on a part of the data, in one way for validation, test and the `evaluate` command.
 
-    python -m zoo.evaluate RUN [--part val] [key=value ...]
+python -m zoo.evaluate RUN [--part val] [key=value ...]
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,14 +54,14 @@ def evaluate(task: Task, batches: Iterable[Mapping[str, Any]], device: torch.dev
     """
     import torch
 
-    from zoo.datasets.loaders import seeded, to_device
+    from zoo.datasets.loaders import to_device
 
     metrics = task.metrics().to(device)
     kept: list[tuple[dict[str, Any], dict[str, Tensor]]] = []
     training = task.training
     task.eval()
     try:
-        with seeded(0), torch.inference_mode():
+        with _undisturbed(device), torch.inference_mode():
             for batch in batches:
                 moved = to_device(batch, device)
                 predictions = task.predict(moved)
@@ -75,13 +76,24 @@ def evaluate(task: Task, batches: Iterable[Mapping[str, Any]], device: torch.dev
     return Evaluation(computed, details, truth, said)
 
 
+@contextmanager
+def _undisturbed(device: torch.device) -> Iterator[None]:
+    """Draws under a fixed seed within; afterwards random states, the device's too, as they were."""
+    import torch
+
+    from zoo.datasets.loaders import seeded
+
+    on_cuda = device.type == "cuda"
+    with seeded(0), torch.random.fork_rng([device] if on_cuda else []):
+        if on_cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(0)
+        yield
+
+
 def _light(predictions: dict[str, Tensor], number: int) -> dict[str, Tensor]:
     """Predictions to keep of a batch: all small ones, and large ones of the first batches."""
-    return {
-        key: value.cpu()
-        for key, value in predictions.items()
-        if value[0].numel() <= MOST_VALUES or number * len(value) < FIRST
-    }
+    return {key: value.cpu() for key, value in predictions.items() if value[0].numel() <= MOST_VALUES or number * len(value) < FIRST}
 
 
 def _join(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -118,7 +130,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.part not in data.parts():
         raise RecipeError(f"--part {arguments.part}: this data has {', '.join(data.parts())}")
     found = evaluate(model.task, data.evaluation(arguments.part), model.device)
-    say(f"{arguments.part}: {len(data.parts()[arguments.part])} pictures of {'synthetic' if recipe.synthetic else 'real'} {recipe.data.name}")
+    kind = "synthetic" if recipe.synthetic else "real"
+    say(f"{arguments.part}: {len(data.parts()[arguments.part])} pictures of {kind} {recipe.data.name}")
     for name, value in found.metrics.items():
         sys.stdout.write(f"{arguments.part}/{name} {value:.6g}\n")
     return 0

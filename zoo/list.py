@@ -1,6 +1,6 @@
 """List what there is.
 
-    python -m zoo.list [recipes|runs|backbones|tasks|datasets|engines|transforms] [word]
+python -m zoo.list [recipes|runs|backbones|tasks|datasets|engines|transforms] [word]
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _lines(kind: str) -> Iterator[str]:
         if kind == "transforms":
             yield from sorted(registry.transform_options())
         else:
-            yield from registry.names(kind)  # type: ignore[arg-type]  # argparse keeps it among the kinds
+            yield from registry.names(kind)
 
 
 def _question(path: Path) -> str:
@@ -58,11 +58,15 @@ def _runs() -> Iterator[str]:
         name = f"{folder.parent.name}:{folder.name}"
         try:
             metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-            kind = "synthetic" if metrics.get("synthetic") else "real"
-            shown = "  ".join(f"{key} {value:.4g}" for key, value in metrics.items() if "/" in key and isinstance(value, int | float))
-            yield f"{name}  {kind}  {shown}"
         except (OSError, ValueError):
             yield f"{name}  not finished"
+            continue
+        if not isinstance(metrics, dict):
+            yield f"{name}  metrics.json is broken"
+            continue
+        kind = "synthetic" if metrics.get("synthetic") else "real"
+        shown = (f"{key} {value:.4g}" for key, value in metrics.items() if "/" in key and isinstance(value, int | float))
+        yield "  ".join((name, kind, *shown))
 
 
 if __name__ == "__main__":

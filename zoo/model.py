@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, overload
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 
-from zoo import build, packing, paths
-from zoo.device import compute_device
-from zoo.datasets.pictures import is_picture, read_picture, upright
+from zoo import build, facts, packing
 from zoo.datasets.transforms import Preprocess
-from zoo.errors import DataError, RecipeError, ZooError
-from zoo.progress import Progress, say
-from zoo.recipe import Recipe, nearest
+from zoo.device import compute_device
+from zoo.errors import RecipeError, ZooError
+from zoo.facts import Facts
+from zoo.finding import find_run, open_run
+from zoo.given import Picture, listed, to_pil
+from zoo.progress import Progress
+from zoo.recipe import Recipe
 from zoo.run import Run
-from zoo.spec import DataSpec
 from zoo.tasks.task import Classifies, Embeds, Task
 
-Picture = str | Path | Image.Image | npt.NDArray[Any] | Tensor
-"""A file, a PIL picture, an array (H, W) or (H, W, C), or a tensor (C, H, W); numbers are uint8, or float in [0, 1]."""
+__all__ = ["Model", "Picture", "Prediction", "find_run", "from_run", "load"]
 
 
 @dataclass(frozen=True)
@@ -56,18 +54,21 @@ class Model:
         spec: of the data it was trained on.
         labels: class index -> name.
         metrics: as in its `metrics.json`.
-        split: as in its `split.json` (a packed model knows only the fingerprint).
+        split: as in its `split.json` (a packed model knows only the fingerprint and the sizes).
         origin: the run folder or file it came from.
     """
 
-    def __init__(self, task: Task, recipe: Recipe, spec: DataSpec, metrics: Mapping[str, Any], split: Mapping[str, Any], origin: Path) -> None:
-        self.task, self.recipe, self.spec, self.labels = task.eval(), recipe, spec, spec.labels
-        self.metrics, self.split, self.origin = metrics, split, origin
-        self.preprocess = Preprocess(spec.size, recipe.data.fit, recipe.data.crop)
+    def __init__(self, task: Task, recipe: Recipe, about: Facts, origin: Path) -> None:
+        self.task, self.recipe, self.origin = task.eval(), recipe, origin
+        self.spec, self.labels, self.metrics, self.split = about.spec, about.spec.labels, about.metrics, about.split
+        self.preprocess = Preprocess(about.spec.size, recipe.data.fit, recipe.data.crop)
 
     def __repr__(self) -> str:
-        kind = {True: " on synthetic data", False: " on real data"}.get(self.metrics.get("synthetic"), "")  # type: ignore[call-overload]
-        return f"<Model {self.recipe.name}: {len(self.labels)} classes, {self.spec.size[0]}x{self.spec.size[1]} pixels, trained{kind}, from {self.origin}>"
+        kind = "synthetic" if self.metrics.get("synthetic") is True else "real"
+        height, width = self.spec.size
+        return (
+            f"<Model {self.recipe.name}: {len(self.labels)} classes, {height}x{width} pixels, trained on {kind} data, from {self.origin}>"
+        )
 
     @property
     def device(self) -> torch.device:
@@ -75,12 +76,12 @@ class Model:
         return next(self.task.parameters()).device
 
     def to(self, device: str | torch.device) -> Model:
-        """Move it; returns itself."""
-        self.task.to(device)
+        """Move it to "cpu", "cuda", "cuda:N" or "auto"; returns itself."""
+        self.task.to(_device(device))
         return self
 
     @overload
-    def predict(self, pictures: Picture, batch_size: int = 32) -> Prediction | list[Prediction]: ...
+    def predict(self, pictures: Picture, batch_size: int = 32) -> Prediction | list[Prediction]: ...  # type: ignore[overload-overlap]  # str
     @overload
     def predict(self, pictures: Sequence[Picture], batch_size: int = 32) -> list[Prediction]: ...
     def predict(self, pictures: Picture | Sequence[Picture], batch_size: int = 32) -> Prediction | list[Prediction]:
@@ -94,16 +95,16 @@ class Model:
             A `Prediction` for one picture; a list in order for a list or a folder.
 
         Raises:
-            DataError: a file cannot be read; names it.
-            TypeError: the model predicts no classes.
+            DataError: a picture cannot be read; names its file.
+            RecipeError: the model predicts no classes, or `batch_size` is no number from 1 on.
         """
         if not isinstance(self.task, Classifies):
-            raise TypeError(f"{self.recipe.name} ({self.recipe.task.name}) predicts no classes")
-        many, items = _listed(pictures)
+            raise RecipeError(f"{self.recipe.name} ({self.recipe.task.name}) predicts no classes; its network is model.task")
+        many, items = listed(pictures)
         found: list[Prediction] = []
-        with Progress("predicting", len(items), "pictures") as progress:
+        with Progress("predicting", len(items), "pictures") as progress, torch.inference_mode():
             for chunk, images in self._batches(items, batch_size):
-                probabilities = self._run({"image": images})["probabilities"].cpu()
+                probabilities = self.task.predict({"image": images})["probabilities"].cpu()
                 found += [self._prediction(item, row) for item, row in zip(chunk, probabilities, strict=True)]
                 progress.advance(len(chunk))
         return found if many else found[0]
@@ -112,15 +113,16 @@ class Model:
         """Vectors of pictures, on the CPU: (D,) for one, (N, D) for a list or a folder.
 
         Raises:
-            TypeError: the model has no embedding.
+            DataError: a picture cannot be read; names its file.
+            RecipeError: the model has no embedding, or `batch_size` is no number from 1 on.
         """
         if not isinstance(self.task, Embeds):
-            raise TypeError(f"{self.recipe.name} ({self.recipe.task.name}) has no embedding")
-        many, items = _listed(pictures)
-        parts = []
-        with torch.inference_mode():
-            for _, images in self._batches(items, batch_size):
-                parts.append(self.task.embed(images.to(self.device).float().div_(255)).cpu())
+            raise RecipeError(f"{self.recipe.name} ({self.recipe.task.name}) has no embedding; its network is model.task")
+        many, items = listed(pictures)
+        with torch.no_grad():  # not inference mode, whose tensors cannot train what comes after them
+            parts = [self.task.embed(images).cpu() for _, images in self._batches(items, batch_size)]
+            if not items:  # only the network knows the width
+                parts = [self.task.embed(torch.zeros(1, self.spec.channels, *self.spec.size, device=self.device)).cpu()[:0]]
         vectors = torch.cat(parts)
         return vectors if many else vectors[0]
 
@@ -130,7 +132,9 @@ class Model:
         if known is None or known == split.fingerprint:
             return []
         warnings = [f"this is another split than the model was trained on (fingerprint {split.fingerprint[:12]}, the model's {known[:12]})"]
-        trained = set(self.split.get("train", ()))
+        if "train" not in self.split:
+            return [*warnings, "a packed file does not say which pictures it was trained on: its figures may mean nothing here"]
+        trained = set(self.split["train"])
         for part in ("val", "test"):
             leaked = sum(record.id in trained for record in split.parts.get(part, ()))
             if leaked:
@@ -138,65 +142,33 @@ class Model:
                 warnings.append(f"{leaked} of {total} pictures in {part} were trained on: its figures mean nothing")
         return warnings
 
-    def _run(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        with torch.inference_mode():
-            image = batch["image"].to(self.device).float().div_(255)
-            return self.task.predict(batch | {"image": image})
-
     def _batches(self, items: Sequence[Picture], batch_size: int) -> Iterator[tuple[list[Picture], Tensor]]:
-        """Chunks and their (B, C, H, W) uint8, read a chunk ahead in threads."""
+        """Chunks and their (B, C, H, W) float in [0, 1] on the device, read a chunk ahead in threads."""
+        if type(batch_size) is not int or batch_size < 1:
+            raise RecipeError(f"batch_size={batch_size!r}: expected a whole number from 1 on, such as 32")
         queue = iter(items)
-        with ThreadPoolExecutor(2) as pool:
-            ahead: Any = None
-            while chunk := list(islice(queue, batch_size)):
+        ahead: tuple[list[Picture], list[Future[Tensor]]] | None = None
+        pool = ThreadPoolExecutor(2)
+        try:
+            while True:
+                chunk = list(islice(queue, batch_size))
                 coming = (chunk, [pool.submit(self._read, item) for item in chunk])
                 if ahead is not None:
-                    yield ahead[0], torch.stack([future.result() for future in ahead[1]])
+                    images = torch.stack([future.result() for future in ahead[1]])
+                    yield ahead[0], images.to(self.device).float().div_(255)
+                if not chunk:
+                    return
                 ahead = coming
-            if ahead is not None:
-                yield ahead[0], torch.stack([future.result() for future in ahead[1]])
+        finally:
+            pool.shutdown(cancel_futures=True)  # after an error nobody waits for the pictures ahead
 
     def _read(self, item: Picture) -> Tensor:
-        return self.preprocess(_to_pil(item, self.spec.channels))
+        return self.preprocess(to_pil(item, self.spec.channels))
 
     def _prediction(self, item: Picture, row: Tensor) -> Prediction:
         scores = dict(zip(self.labels, row.tolist(), strict=True))
         best = int(row.argmax())
-        return Prediction(self.labels[best], float(row[best]), scores, Path(item) if isinstance(item, str | Path) else None)
-
-
-def _listed(pictures: Picture | Sequence[Picture]) -> tuple[bool, list[Picture]]:
-    """Whether many were asked for, and all of them."""
-    if isinstance(pictures, str | Path):
-        if not Path(pictures).is_dir():
-            return False, [pictures]
-        files: list[Picture] = [path for path in sorted(Path(pictures).rglob("*")) if is_picture(path) and path.is_file()]
-        if not files:
-            raise DataError(f"{pictures}: this folder holds no pictures")
-        return True, files
-    if isinstance(pictures, Image.Image) or (isinstance(pictures, np.ndarray | Tensor) and pictures.ndim < 4):
-        return False, [pictures]
-    return True, list(pictures)
-
-
-def _to_pil(item: Picture, channels: int) -> Image.Image:
-    if isinstance(item, str | Path):
-        return read_picture(Path(item), channels)
-    if isinstance(item, Image.Image):
-        return upright(item, channels)
-    array = item.detach().cpu().numpy() if isinstance(item, Tensor) else np.asarray(item)
-    if isinstance(item, Tensor) and array.ndim == 3:
-        array = np.moveaxis(array, 0, -1)
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        shape = tuple(item.shape)
-        raise DataError(f"a picture of shape {shape} is none: expected an array (H, W) or (H, W, 3), or a tensor (C, H, W)")
-    if array.dtype != np.uint8:
-        if not np.issubdtype(array.dtype, np.floating) or not (array.min() >= 0 and array.max() <= 1):
-            raise DataError(f"a picture of {array.dtype} from {array.min():g} to {array.max():g}: expected uint8, or float in [0, 1]")
-        array = (array * 255).round().astype(np.uint8)
-    return upright(Image.fromarray(np.ascontiguousarray(array)), channels)
+        return Prediction(self.labels[best], float(row[best]), scores, Path(item) if isinstance(item, str | os.PathLike) else None)
 
 
 # ---------------------------------------------------------------- loading
@@ -204,16 +176,17 @@ def _to_pil(item: Picture, channels: int) -> Image.Image:
 
 def load(what: str | Path, sha256: str | None = None, device: str = "auto") -> Model:
     """See `zoo.load`."""
-    text, path = str(what), Path(what)
-    if text.startswith(("https://", "http://")):
-        return _from_pack(packing.download(text, sha256), sha256, device)
-    if path.is_dir():
-        return from_run(Run.read(path), device)
+    wished = _device(device)  # first, because a wrong word should not wait for a download
+    path = Path(what)
+    if "://" in str(what):
+        return _from_pack(packing.download(str(what), sha256), sha256, wished)
+    if path.suffix in (".yaml", ".yml"):
+        raise RecipeError(f"{what}: a recipe is no trained model: train it with `python -m zoo.train {what}`, then zoo.load({path.stem!r})")
     if path.is_file():
-        return _from_pack(path, sha256, device)
-    if path.suffix or len(path.parts) > 1:
-        raise RecipeError(f"{what}: no such file or folder; `zoo list runs` shows the trained runs in {paths.runs()}")
-    return from_run(find_run(text), device)
+        return _from_pack(path, sha256, wished)
+    if sha256 is not None:
+        raise RecipeError(f"{what}: sha256 is the digest of a packed file, and there is no such file; leave it out to load a run")
+    return from_run(open_run(what), device)
 
 
 def from_run(run: Run, device: str = "auto") -> Model:
@@ -226,74 +199,63 @@ def from_run(run: Run, device: str = "auto") -> Model:
     if not run.finished:
         raise RecipeError(f"{run.folder}: this run is not finished; go on with `python -m zoo.train --resume {run.folder}`")
     tensors, _ = packing.read_safetensors(run.folder / "weights.safetensors")
-    return _assemble(run.recipe, run.spec, tensors, run.metrics, run.split, run.folder, device)
+    return _assemble(run.recipe, facts.of_run(run), tensors, run.folder, _device(device))
 
 
-def _from_pack(path: Path, sha256: str | None, device: str) -> Model:
+def _from_pack(path: Path, sha256: str | None, device: torch.device) -> Model:
     pack = packing.unpack(path, sha256)
-    return _assemble(pack.recipe, pack.spec, pack.tensors, pack.metrics, pack.split, path, device)
+    return _assemble(pack.recipe, pack.about, pack.tensors, path, device)
 
 
-def _assemble(
-    recipe: Recipe, spec: DataSpec, tensors: Mapping[str, Tensor], metrics: Mapping[str, Any], split: Mapping[str, Any], origin: Path, device: str
-) -> Model:
-    with torch.random.fork_rng(devices=[]):  # building draws random weights; whoever loads a model keeps their random state
-        task = build.task(recipe, spec, trained=True)
-    _refuse_misfits(task.state_dict(), tensors, origin)
-    task.load_state_dict(tensors)
-    return Model(task.to(compute_device(device)), recipe, spec, metrics, split, origin)
+def _assemble(recipe: Recipe, about: Facts, tensors: Mapping[str, Tensor], origin: Path, device: torch.device) -> Model:
+    """Build the task and give it its weights; the caller's random state stays as it is, though building draws weights."""
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):  # shapes alone: a file may name a network larger than this machine
+                expected = build.task(recipe, about.spec, trained=True).state_dict()
+            _refuse_misfits(expected, tensors, origin)
+            task = build.task(recipe, about.spec, trained=True)
+            task.load_state_dict(tensors)
+        except ZooError:
+            raise
+        except Exception as error:  # libraries fail in their own ways on options that nobody would train with
+            reason = f"{type(error).__name__}: {error}"
+            raise ZooError(
+                f"{origin}: its network cannot be built ({reason}): another version of zoo or timm made it, or it is damaged"
+            ) from error
+    return Model(task.to(device), recipe, about, origin)
+
+
+def _device(name: str | torch.device) -> torch.device:
+    try:
+        return compute_device(str(name))
+    except RuntimeError as error:  # PyTorch's answer to a word it does not know
+        raise RecipeError(f"device={str(name)!r}: expected auto, cpu, cuda or cuda:N") from error
 
 
 def _refuse_misfits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], origin: Path) -> None:
-    missing = [key for key in expected if key not in found]
-    extra = [key for key in found if key not in expected]
-    other = [f"{key} {tuple(found[key].shape)} instead of {tuple(expected[key].shape)}" for key in expected if key in found and found[key].shape != expected[key].shape]
-    if missing or extra or other:
-        parts = [f"{title}: {_few(keys)}" for title, keys in (("missing", missing), ("not known", extra), ("of another shape", other)) if keys]
-        raise ZooError(f"{origin}: these weights do not fit their recipe. {'; '.join(parts)}. They were made by another recipe, or by another version of zoo or timm.")
+    both = [key for key in expected if key in found]
+    wrong = {
+        "missing": [key for key in expected if key not in found],
+        "not known": [key for key in found if key not in expected],
+        "of another shape": [
+            f"{key} {tuple(found[key].shape)} instead of {tuple(expected[key].shape)}"
+            for key in both
+            if found[key].shape != expected[key].shape
+        ],
+        "of another kind": [
+            f"{key} {found[key].dtype} instead of {expected[key].dtype}"
+            for key in both
+            if found[key].is_floating_point() != expected[key].is_floating_point() or found[key].is_complex()
+        ],
+    }
+    if any(wrong.values()):
+        keys = "; ".join(f"{title}: {_few(keys)}" for title, keys in wrong.items() if keys)
+        raise ZooError(
+            f"{origin}: these weights do not fit their recipe. {keys}. "
+            "They were made by another recipe, or by another version of zoo or timm: train again, or install that version"
+        )
 
 
 def _few(keys: Sequence[str], most: int = 4) -> str:
     return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")
-
-
-def find_run(name: str) -> Run:
-    """The run that a name means: `name` or `name:run`.
-
-    Raises:
-        RecipeError: no such recipe, or none of its runs is finished here.
-    """
-    recipe, _, wanted = name.partition(":")
-    folder = paths.runs() / recipe
-    found = [path for path in sorted(folder.glob("*")) if (path / "metrics.json").is_file() and (path / "weights.safetensors").is_file()]
-    if not found:
-        known = paths.recipes()
-        if recipe not in known:
-            trained = [path.name for path in paths.runs().glob("*") if path.is_dir()]
-            raise RecipeError(f"{recipe!r}: no such recipe{nearest(recipe, [*known, *trained])}; `zoo list` shows them all")
-        raise RecipeError(f"{recipe!r} was not trained here (looked in {folder}): train it with `python -m zoo.train {known[recipe]}`")
-    if wanted:
-        match = [path for path in found if path.name == wanted]
-        if not match:
-            raise RecipeError(f"{name!r}: no finished run {wanted!r}{nearest(wanted, [path.name for path in found])} in {folder}")
-        return Run.read(match[0])
-    return best_run([Run.read(path) for path in found])
-
-
-def best_run(runs: Iterable[Run]) -> Run:
-    """Of finished runs those on the newest one's split, of those on real data if there are any, of those the best by its monitor."""
-    ordered = sorted(runs, key=lambda run: (run.folder / "metrics.json").stat().st_mtime_ns)  # by when they were finished
-    real = [run for run in ordered if not run.metrics.get("synthetic")] or ordered
-    same = [run for run in real if run.split.get("fingerprint") == real[-1].split.get("fingerprint")]
-    monitor = same[-1].recipe.monitor
-    sign = 1 if monitor.mode == "max" else -1
-
-    def quality(run: Run) -> float:
-        value = run.metrics.get(monitor.metric)
-        return sign * value if isinstance(value, int | float) else float("-inf")
-
-    best = max(same, key=quality)
-    kind = "synthetic" if best.metrics.get("synthetic") else "real"
-    value = best.metrics.get(monitor.metric)
-    say(f"loading {best.recipe.name}:{best.folder.name}, the best of {len(same)} on {kind} data by {monitor.metric} ({value if value is None else format(value, '.4g')})")
-    return best

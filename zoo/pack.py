@@ -1,6 +1,6 @@
 """Make one file of a run, to share: weights, recipe, spec, metrics and card.
 
-    python -m zoo.pack RUN [--to FILE]
+python -m zoo.pack RUN [--to FILE]
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     import hashlib
 
     from zoo import packing
-    from zoo.model import find_run
+    from zoo.finding import open_run
     from zoo.progress import say
-    from zoo.run import Run
 
-    run = Run.read(arguments.run) if Path(arguments.run).is_dir() else find_run(arguments.run)
+    run = open_run(arguments.run)
     path = packing.pack(run, Path(arguments.to or f"{run.recipe.name}.zoo"))
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

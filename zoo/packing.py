@@ -6,22 +6,26 @@ before they are read.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import http.client
 import json
 import os
+import re
 import tempfile
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from zoo.errors import ZooError
+from zoo import document, facts
+from zoo.errors import RecipeError, ZooError
+from zoo.facts import Facts
 from zoo.progress import Progress
 from zoo.recipe import Recipe
 from zoo.run import Run
-from zoo.spec import DataSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,9 +42,7 @@ class Pack:
     """What a packed file holds, checked."""
 
     recipe: Recipe
-    spec: DataSpec
-    metrics: dict[str, Any]
-    split: dict[str, Any]
+    about: Facts
     card: str
     tensors: dict[str, Tensor]
 
@@ -49,49 +51,59 @@ def pack(run: Run, to: Path) -> Path:
     """Write a finished run as one file; returns its path.
 
     Raises:
-        ZooError: the run is not finished, or the file cannot be written.
+        RecipeError: the run is not finished.
+        ZooError: it is damaged, or the file cannot be written.
     """
     if not run.finished:
-        raise ZooError(f"{run.folder}: this run is not finished, so there is nothing to share yet")
+        raise RecipeError(
+            f"{run.folder}: not finished, so there is nothing to share; go on with `python -m zoo.train --resume {run.folder}`"
+        )
     tensors, _ = read_safetensors(run.folder / "weights.safetensors")
-    facts = {
+    about = facts.of_run(run)
+    header = {
         "format": FORMAT,
         "name": run.recipe.name,
         "recipe": run.recipe.to_yaml(),
-        "spec": run.spec.to_json(),
-        "metrics": run.metrics,
-        "split": {"fingerprint": run.split.get("fingerprint"), "sizes": run.split.get("sizes")},  # not the ids: they may be private
-        "card": card(run),
+        "spec": about.spec.to_json(),
+        "metrics": about.metrics,
+        "split": {"fingerprint": about.split.get("fingerprint"), "sizes": about.split.get("sizes")},  # not the ids: they may be private
+        "card": card(run.recipe, about),
     }
+    _save(tensors, json.dumps(header), to)
+    return to
+
+
+def _save(tensors: dict[str, Tensor], header: str, to: Path) -> None:
+    """Whole or not at all."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     partial = to.with_name(f".{to.name}.partial")
     try:
-        save_file(tensors, partial, metadata={KEY: json.dumps(facts, ensure_ascii=False)})
+        save_file(tensors, partial, metadata={KEY: header})
         partial.replace(to)
-    except OSError as error:
-        raise ZooError(f"{to}: cannot be written ({error})") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return to
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise ZooError(f"{to}: cannot be written ({error}): choose another place with --to FILE") from error
 
 
-def card(run: Run) -> str:
+def card(recipe: Recipe, about: Facts) -> str:
     """A short text for whoever gets the file: what it is, how good, on what, how to use it."""
-    recipe, metrics, spec = run.recipe, run.metrics, run.spec
-    kind = "SYNTHETIC (drawn) data" if metrics.get("synthetic") else "real data"
-    results = [f"- {name}: {value:.4f}" for name, value in metrics.items() if "/" in name and isinstance(value, int | float)]
+    metrics, (height, width) = about.metrics, about.spec.size
+    kind = "SYNTHETIC (drawn) data" if metrics.get("synthetic") is True else "real data"
+    results = {name: facts.number(value) for name, value in metrics.items() if "/" in name}
     lines = [
         f"# {recipe.name}",
         "",
         recipe.question,
         "",
-        f"{recipe.task.name} with {recipe.backbone.name if recipe.backbone else 'a network of its own'}, {spec.size[0]}x{spec.size[1]} pixels, "
+        f"{recipe.task.name} with {recipe.backbone.name if recipe.backbone else 'a network of its own'}, {height}x{width} pixels, "
         f"trained for {metrics.get('epochs')} epochs on {kind} ({recipe.data.name}).",
         "",
-        *results,
+        *(f"- {name}: {value:.4f}" for name, value in results.items() if value is not None),
         "",
-        f"Labels: {', '.join(spec.labels)}",
+        f"Labels: {', '.join(about.spec.labels)}",
         "",
         f'    import zoo; zoo.load("{recipe.name}.zoo").predict("picture.jpg")',
     ]
@@ -109,16 +121,30 @@ def unpack(path: Path, sha256: str | None = None) -> Pack:
         refuse_other(path, sha256)
     tensors, metadata = read_safetensors(path)
     if KEY not in metadata:
-        raise ZooError(f"{path}: safetensors, but not packed by zoo (`zoo pack RUN` does that)")
+        raise ZooError(f"{path}: safetensors, but not packed by zoo: load the folder of its run, or pack that with `zoo pack RUN`")
     try:
-        facts = json.loads(metadata[KEY])
-        if facts["format"] != FORMAT:
-            raise ZooError(f"{path}: packed in format {facts['format']!r}, this zoo reads {FORMAT}: install a newer zoo")
-        name, spec = str(facts["name"]), DataSpec.from_json(facts["spec"])
-        metrics, split, text, words = dict(facts["metrics"]), dict(facts["split"]), str(facts["recipe"]), str(facts["card"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ZooError(f"{path}: its header is not what zoo packs ({type(error).__name__}: {error})") from error
-    return Pack(Recipe.parse(text, f"{path} (recipe)", name), spec, metrics, split, words, tensors)
+        header = json.loads(metadata[KEY])
+        if header["format"] != FORMAT:
+            raise ZooError(f"{path}: packed in format {header['format']!r}, this zoo reads {FORMAT}: install a newer zoo")
+        about = Facts(facts.spec(header["spec"]), facts.metrics(header["metrics"]), facts.checked_split(header["split"]))
+        recipe = Recipe.parse(_recipe_text(header["recipe"]), f"{path} (recipe)", _name(header["name"]))
+    except (ValueError, KeyError, TypeError, RecursionError, RuntimeError) as error:
+        reason = facts.words(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise ZooError(f"{path}: its header is not what zoo packs ({reason}): ask whoever shared it for a whole one") from error
+    return Pack(recipe, about, str(header.get("card", "")), tensors)
+
+
+def _name(name: Any) -> str:
+    """A recipe's name, which others make file names of."""
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 100 or set(name) & set("/\\:") or name.startswith("."):
+        raise ValueError(f"{name!r:.60} is no name of a recipe")
+    return name
+
+
+def _recipe_text(text: Any) -> str:
+    if not isinstance(text, str) or len(text) > document.MAX_BYTES:
+        raise ValueError(f"its recipe is no text of at most {document.MAX_BYTES // 1024} KB")
+    return text
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
@@ -143,41 +169,73 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
 
 def refuse_other(path: Path, sha256: str) -> None:
     """Raise ZooError unless the file has this digest."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256.lower():
-        raise ZooError(f"{path}: its sha256 is {found}, expected {sha256}: it is another file, or damaged on the way")
+    expected = _digest(sha256)
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ZooError(f"{path}: cannot be read ({error.strerror})") from error
+    if found != expected:
+        raise ZooError(f"{path}: its sha256 is {found}, expected {expected}: it is another file, or was damaged on the way; fetch it again")
+
+
+def _digest(sha256: str) -> str:
+    digest = sha256.strip().lower()
+    if not re.fullmatch("[0-9a-f]{64}", digest):  # it also becomes a file name
+        raise RecipeError(f"sha256={sha256!r}: expected 64 hexadecimal digits, as `sha256sum FILE` prints them")
+    return digest
+
+
+# ---------------------------------------------------------------- fetching
 
 
 def download(url: str, sha256: str | None) -> Path:
     """Fetch a packed file into the cache; one that is there is used only if its digest is right.
 
     Raises:
-        ZooError: the address is not HTTPS (or this machine), no digest is given, or what came is not the file.
+        RecipeError: the address is not HTTPS (or HTTP of this machine), or no digest is given.
+        ZooError: it cannot be fetched, or what came is not the file.
     """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-        raise ZooError(f"{url}: only https is fetched, because anybody on the way can change http")
+    _refuse_open_ways(url)
     if sha256 is None:
-        raise ZooError(f'{url}: give the file\'s digest, zoo.load(url, sha256="..."); whoever shares it finds it with sha256sum')
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zoo"
-    target = cache / f"{sha256.lower()}.zoo"
-    if target.is_file():
-        try:
-            refuse_other(target, sha256)
-            return target
-        except ZooError:
-            target.unlink()
+        raise RecipeError(f'{url}: give the file\'s digest, zoo.load(url, sha256="..."); whoever shares it finds it with `sha256sum FILE`')
+    digest = _digest(sha256)
+    target = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zoo" / f"{digest}.zoo"
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        _fetch(url, target, sha256)
-    except (OSError, ValueError) as error:
-        raise ZooError(f"{url}: cannot be fetched ({error})") from error
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not _cached(target, digest):
+            _fetch(url, target, digest)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise ZooError(f"{url}: cannot be fetched ({error or type(error).__name__}): check the address and the connection") from error
     return target
 
 
-class _SameScheme(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to https only (or, from this machine, to this machine)."""
+def _refuse_open_ways(url: str) -> None:
+    """Anybody on the way can change what comes by HTTP; within this machine nobody is on the way."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host = parts.hostname
+    except ValueError as error:
+        raise RecipeError(f"{url}: no address of a file ({error})") from error
+    if parts.scheme != "https" and (parts.scheme != "http" or host not in ("localhost", "127.0.0.1", "::1")):
+        raise RecipeError(
+            f"{url}: only https is fetched, because anybody on the way can change what comes by {parts.scheme or 'other ways'}"
+        )
+
+
+def _cached(target: Path, digest: str) -> bool:
+    if not target.is_file():
+        return False
+    try:
+        refuse_other(target, digest)
+        return True
+    except ZooError:  # damaged since: fetched again
+        target.unlink()
+        return False
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects only to where a download may begin."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         there, here = urllib.parse.urlsplit(newurl), urllib.parse.urlsplit(req.full_url)
@@ -186,21 +244,31 @@ class _SameScheme(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _fetch(url: str, target: Path, sha256: str) -> None:
+def _fetch(url: str, target: Path, digest: str) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-    partial, digest = Path(name), hashlib.sha256()
+    partial = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file, urllib.request.build_opener(_SameScheme).open(url, timeout=CONNECT_SECONDS) as answer:
-            total = int(answer.headers.get("Content-Length") or 0)
-            with Progress("fetching", total // 2**20, "MB") as progress:
-                while block := answer.read(2**20):
-                    file.write(block)
-                    digest.update(block)
-                    progress.advance()
-                    if file.tell() > MAX_BYTES:
-                        raise ValueError(f"larger than {MAX_BYTES // 2**30} GB, which no model here is")
-        if digest.hexdigest() != sha256.lower():
-            raise ZooError(f"{url}: what came has sha256 {digest.hexdigest()}, expected {sha256}: it was not kept")
+        with os.fdopen(handle, "wb") as file, urllib.request.build_opener(_SafeRedirects).open(url, timeout=CONNECT_SECONDS) as answer:
+            found = _copy(answer, file)
+        if found != digest:
+            raise ZooError(
+                f"{url}: what came has sha256 {found}, expected {digest}, and was not kept: ask whoever shared it for both again"
+            )
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _copy(answer: Any, file: IO[bytes]) -> str:
+    """Write an answer to a file; returns its digest."""
+    total, digest = int(answer.headers.get("Content-Length") or 0), hashlib.sha256()
+    with Progress("fetching", total // 2**20, "MB") as progress:
+        while block := answer.read(2**20):
+            file.write(block)
+            digest.update(block)
+            progress.advance()
+            if max(total, file.tell()) > MAX_BYTES:
+                raise ValueError(f"larger than {MAX_BYTES / 2**30:g} GB, which no model here is")
+    if file.tell() < total:
+        raise ValueError(f"cut off after {file.tell():,} of {total:,} bytes")
+    return digest.hexdigest()

@@ -1,8 +1,8 @@
-"""Predict pictures or a folder with a trained model.
+"""Predict pictures or folders with a trained model.
 
-    python -m zoo.predict RUN FOLDER
-    python -m zoo.predict RUN FOLDER --csv predictions.csv
-    python -m zoo.predict RUN FOLDER --submission out.csv
+python -m zoo.predict RUN FOLDER
+python -m zoo.predict RUN FOLDER --csv predictions.csv
+python -m zoo.predict RUN FOLDER --submission out.csv
 """
 
 from __future__ import annotations
@@ -10,49 +10,94 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.errors import DataError, RecipeError, ZooError
+
+if TYPE_CHECKING:
+    from zoo.model import Model, Prediction
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="zoo predict", description="Predict pictures or a folder with a trained model.")
+    parser = argparse.ArgumentParser(prog="zoo predict", description="Predict pictures or folders with a trained model.")
     parser.add_argument("run", help="run folder, packed file, or the name of a trained recipe")
-    parser.add_argument("pictures", nargs="+", type=Path, help="picture files, or one folder")
+    parser.add_argument("pictures", nargs="+", type=Path, help="picture files and folders")
     parser.add_argument("--csv", metavar="FILE", type=Path, help="write path, label and score there instead of printing them")
     parser.add_argument("--submission", metavar="FILE", type=Path, help="write the data set's own submission file, with its ids")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     arguments = parser.parse_args(argv)
+    for path in (arguments.csv, arguments.submission):
+        _refuse_unwritable(path)  # before the work, not after it
 
-    from zoo.errors import DataError
+    from zoo.facts import shown
     from zoo.model import load
+
+    files = _files(arguments.pictures)
+    model = load(arguments.run, device=arguments.device)
+    predictions = model.predict(files, arguments.batch_size)
+    if arguments.submission:
+        _write_submission(arguments.submission, model, predictions)
+    if arguments.csv:
+        _write_csv(arguments.csv, predictions)
+    if not arguments.submission and not arguments.csv:
+        for prediction in predictions:
+            print(f"{prediction.score:.6f}  {shown(prediction.label)}  {shown(prediction.path)}")
+    return 0
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    """The files of the command line, and those in its folders."""
+    from zoo.given import in_folder
+
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"{path}: no such file or folder")
+    return [file for path in paths for file in (in_folder(path) if path.is_dir() else [path])]
+
+
+def _write_submission(path: Path, model: Model, predictions: Sequence[Prediction]) -> None:
+    from zoo import registry
     from zoo.progress import say
 
-    missing = [path for path in arguments.pictures if not path.exists()]
-    if missing:
-        raise DataError(f"{missing[0]}: no such file or folder")
-    model = load(arguments.run, device=arguments.device)
-    pictures = arguments.pictures[0] if len(arguments.pictures) == 1 else arguments.pictures
-    found = model.predict(pictures, arguments.batch_size)
-    predictions = found if isinstance(found, list) else [found]
-    if arguments.submission:
-        from zoo import registry
+    files = [prediction.path for prediction in predictions]
+    indices = [model.labels.index(prediction.label) for prediction in predictions]
+    with _writing(path):
+        registry.load("datasets", model.recipe.data.name).write_submission(path, files, indices, model.labels)
+    say(f"wrote {len(files)} rows to {path}")
 
-        files = [prediction.path for prediction in predictions if prediction.path]
-        indices = [model.labels.index(prediction.label) for prediction in predictions]
-        registry.load("datasets", model.recipe.data.name).write_submission(arguments.submission, files, indices, model.labels)
-        say(f"wrote {len(files)} rows to {arguments.submission}")
-        return 0
-    rows = [(prediction.path, prediction.label, f"{prediction.score:.6f}") for prediction in predictions]
-    if arguments.csv:
-        with arguments.csv.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            csv.writer(file, lineterminator="\n").writerows([("path", "label", "score"), *rows])
-        say(f"wrote {len(rows)} rows to {arguments.csv}")
-    else:
-        for path, label, score in rows:
-            print(f"{score}  {label}  {path}")
-    return 0
+
+def _write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
+    """Write path, label and score; names that are no UTF-8 keep their bytes."""
+    from zoo.progress import say
+
+    rows = [(_no_formula(str(prediction.path)), prediction.label, f"{prediction.score:.6f}") for prediction in predictions]
+    with _writing(path), path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        csv.writer(file, lineterminator="\n").writerows([("path", "label", "score"), *rows])
+    say(f"wrote {len(rows)} rows to {path}")
+
+
+def _no_formula(path: str) -> str:
+    """The same file under a name that spreadsheets do not take for a formula: `=1.png` -> `./=1.png`."""
+    return f"./{path}" if path[0] in "=+-@\t\r" else path
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, UnicodeError) as error:
+        raise ZooError(f"{path}: cannot be written ({error}): choose another file") from error
+
+
+def _refuse_unwritable(path: Path | None) -> None:
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        reason = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+        raise RecipeError(f"{path}: {reason}; expected a file to write, in a folder that exists")
 
 
 if __name__ == "__main__":

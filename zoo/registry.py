@@ -12,6 +12,7 @@ import ast
 import importlib
 import importlib.metadata
 import importlib.util
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,13 +22,15 @@ from typing import Annotated, Any, Literal
 import annotated_types
 
 from zoo.backbones.names import timm_names
-from zoo.errors import RecipeError
+from zoo.errors import RecipeError, ZooError
 
 Kind = Literal["datasets", "backbones", "tasks", "engines"]
 
 BASES: Mapping[Kind, str] = {"datasets": "Source", "backbones": "Backbone", "tasks": "Task", "engines": "Engine"}
 SUPPLIED = frozenset({"self", "root", "spec", "backbone", "name", "channels", "form", "pretrained", "size"})
 """Arguments that `build.py` gives; all others are options of a recipe."""
+
+log = logging.getLogger("zoo")
 
 REQUIRED: Any = ...
 """The default of an option that has none."""
@@ -50,17 +53,18 @@ class Entry:
     file: Path
 
 
-def names(kind: Kind) -> list[str]:
+@cache
+def names(kind: Kind) -> tuple[str, ...]:
     """All short names of one kind, sorted: zoo's own, timm's (for backbones) and those of installed plugins."""
     own = set(_folder(kind)) | set(_plugins(kind))
     if kind == "backbones":
         own = (own - {"timm"}) | set(timm_names())
-    return sorted(own)
+    return tuple(sorted(own))
 
 
 def known(kind: Kind, name: str) -> bool:
     """Whether a short name exists."""
-    return (name in _folder(kind) and (kind, name) != ("backbones", "timm")) or name in names(kind)
+    return name in names(kind)
 
 
 def entry(kind: Kind, name: str) -> Entry:
@@ -79,15 +83,33 @@ def entry(kind: Kind, name: str) -> Entry:
 
 
 def options(kind: Kind, name: str) -> dict[str, Option]:
-    """The options a recipe may give to the class of a short name, from its constructor's source text."""
-    found = entry(kind, name)
-    return _constructor_options(found.file, found.cls)
+    """The options a recipe may give to the class of a short name, from its constructor's source text.
+
+    Raises:
+        ZooError: a plugin lacks the class, or takes options of other types.
+    """
+    return _class_options(entry(kind, name))
+
+
+def attribute(kind: Kind, name: str, attribute: str) -> Any:
+    """An annotated class attribute of plain value, from the source text; None if the class does not set it."""
+    for node in _class(entry(kind, name)).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == attribute and node.value:
+            return ast.literal_eval(node.value)
+    return None
 
 
 def load(kind: Kind, name: str) -> Any:
-    """Import and return the class of a short name."""
+    """Import and return the class of a short name.
+
+    Raises:
+        ZooError: something that it needs is not installed.
+    """
     found = entry(kind, name)
-    return getattr(importlib.import_module(found.module), found.cls)
+    try:
+        return getattr(importlib.import_module(found.module), found.cls)
+    except ImportError as error:
+        raise ZooError(f"{name!r} of the {kind} cannot be imported from {found.module}: {error}; install what it needs") from error
 
 
 def transform_options() -> dict[str, dict[str, Option]]:
@@ -118,10 +140,25 @@ def _plugins(kind: Kind) -> dict[str, Entry]:
         group, _, name = point.name.partition(".")
         if group != kind or name in _folder(kind):
             continue
-        spec = importlib.util.find_spec(point.module)
-        if spec is not None and spec.origin is not None:
-            found[name] = Entry(point.module, point.attr, Path(spec.origin))
+        file = _module_file(point.module)
+        if file is None:
+            log.warning("plugin %s: there is no module %s; install its package again, or uninstall it", point.name, point.module)
+        else:
+            found[name] = Entry(point.module, point.attr, file)
     return found
+
+
+def _module_file(module: str) -> Path | None:
+    """The source file of a module, found without importing its package: that might import torch."""
+    top, *inner = module.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None:
+        return None
+    if not inner:
+        return Path(spec.origin) if spec.origin else None
+    stems = [Path(folder, *inner) for folder in spec.submodule_search_locations or ()]
+    files = [file for stem in stems for file in (stem.with_suffix(".py"), stem / "__init__.py")]
+    return next((file for file in files if file.is_file()), None)
 
 
 @cache
@@ -133,11 +170,21 @@ def _is_all(node: ast.Assign) -> bool:
     return any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
 
 
-def _constructor_options(file: Path, cls: str) -> dict[str, Option]:
-    (node,) = [node for node in _parse(file).body if isinstance(node, ast.ClassDef) and node.name == cls]
-    for member in node.body:
+def _class(found: Entry) -> ast.ClassDef:
+    for node in _parse(found.file).body:
+        if isinstance(node, ast.ClassDef) and node.name == found.cls:
+            return node
+    raise ZooError(f"{found.module}: {found.file} has no class {found.cls!r}; mend the entry point that names it")
+
+
+@cache
+def _class_options(found: Entry) -> dict[str, Option]:
+    for member in _class(found).body:
         if isinstance(member, ast.FunctionDef) and member.name == "__init__":
-            return _options(member.args)
+            try:
+                return _options(member.args)
+            except (TypeError, ValueError) as error:
+                raise ZooError(f"{found.file}:{member.lineno}: {found.cls}'s options cannot be read: {error}") from error
     return {}
 
 
@@ -176,9 +223,9 @@ def _type(node: ast.expr | None) -> Any:
             return Literal[values] if not isinstance(values, tuple) else Literal[tuple(values)]
         case ast.Subscript(value=ast.Name(id="tuple"), slice=inner):
             parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-            return tuple[tuple(_type(part) for part in parts)]  # type: ignore[misc]  # built at run time
+            return tuple.__class_getitem__(tuple(_type(part) for part in parts))
         case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[inner, *bounds])):
-            return Annotated[(_type(inner), *map(_bound, bounds))]  # type: ignore[return-value]  # built at run time
+            return Annotated.__class_getitem__((_type(inner), *map(_bound, bounds)))  # type: ignore[attr-defined]  # built at run time
     raise TypeError(f"{ast.unparse(node) if node else 'a missing annotation'} is not in the language of recipe options")
 
 

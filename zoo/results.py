@@ -29,7 +29,10 @@ def write_results(task: Task, data: Loaders, run: Run) -> None:
         from zoo.figures.curves import training_curves
 
         curves = training_curves(history, run.recipe.monitor.metric, run.recipe.monitor.mode)
-        drawings = {"curves": Drawing("Training", curves, "Losses and metrics by epoch; the star marks the epoch that was kept."), **drawings}
+        drawings = {
+            "curves": Drawing("Training", curves, "Losses and metrics by epoch; the star marks the epoch that was kept."),
+            **drawings,
+        }
     tables: dict[str, Table] = {}
     for part in ("val", "test"):
         if part not in data.parts():
@@ -80,7 +83,9 @@ def overview(data: Loaders) -> dict[str, Drawing]:
         drawings["classes"] = Drawing("Pictures per class", class_histogram(labels, counts))
         if data.data.balance in ("sampler", "augmented_sampler"):
             after = {"before": data.spec.counts, "one epoch after": data.epoch_counts()}
-            drawings["balance"] = Drawing("Balance", class_histogram(labels, after), f"What data.balance: {data.data.balance} makes of the training part.")
+            drawings["balance"] = Drawing(
+                "Balance", class_histogram(labels, after), f"What data.balance: {data.data.balance} makes of the training part."
+            )
     batch = next(data.stream())
     chosen = range(min(12, len(batch["image"])))
     titles = [labels[int(batch["label"][row])] if labels and "label" in batch else "" for row in chosen]
@@ -121,7 +126,9 @@ def write_tables(run: Run, tables: Mapping[str, Table]) -> None:
     """Write tables as CSV with their words in `tables/index.json`."""
     for name, table in tables.items():
         run.write_rows(f"tables/{name}.csv", table.header, table.rows)
-    run.write_json("tables/index.json", [{"file": f"{name}.csv", "title": table.title, "caption": table.caption} for name, table in tables.items()])
+    run.write_json(
+        "tables/index.json", [{"file": f"{name}.csv", "title": table.title, "caption": table.caption} for name, table in tables.items()]
+    )
 
 
 def write_predictions(run: Run, part: str, found: Evaluation, data: Loaders) -> None:

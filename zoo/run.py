@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
+import importlib.util
 import io
 import json
 import os
@@ -19,6 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from zoo import paths
+from zoo.document import read_text
 from zoo.errors import RecipeError, ZooError
 from zoo.progress import say
 from zoo.recipe import Recipe
@@ -51,17 +53,22 @@ class Run:
         """
         if resume is not None:
             return cls.read(resume)
+        if recipe.train.tensorboard and importlib.util.find_spec("tensorboard") is None:
+            raise RecipeError("train.tensorboard=true needs TensorBoard: pip install 'zoo[tensorboard]', or leave it out")
         parent = paths.runs() / recipe.name
-        stamp = time.strftime("%Y%m%d-%H%M%S")
         try:
-            folder = _new_folder(parent, stamp)
-            run = cls(folder, recipe)
-            run.new = True
-            (folder / "checkpoints").mkdir()
+            run = cls(_new_folder(parent, time.strftime("%Y%m%d-%H%M%S")), recipe)
+        except OSError as error:
+            raise ZooError(
+                f"{parent}: a run folder cannot be made there ({error.strerror}): set ZOO_HOME to a folder that can be written"
+            ) from error
+        run.new = True
+        try:
             run.write_text("recipe.yaml", recipe.to_yaml())
             run.write_json("environment.json", environment())
-        except OSError as error:
-            raise ZooError(f"{parent}: a run folder cannot be made there ({error.strerror}): set ZOO_HOME to a folder that can be written") from error
+        except ZooError:
+            run._remove()
+            raise
         return run
 
     @classmethod
@@ -72,21 +79,28 @@ class Run:
             RecipeError: it is no run folder.
         """
         folder = Path(folder)
-        if not (folder / "recipe.yaml").is_file():
+        file = folder / "recipe.yaml"
+        if not file.is_file():
             raise RecipeError(f"{folder}: no run folder (it has no recipe.yaml); runs are in {paths.runs()}/<recipe>/<id>")
-        recipe = Recipe.parse((folder / "recipe.yaml").read_text(encoding="utf-8"), str(folder / "recipe.yaml"), folder.resolve().parent.name)
-        return cls(folder.resolve(), recipe)
+        try:
+            text = read_text(file)
+        except (OSError, ValueError) as error:
+            raise RecipeError(f"{file}: cannot be read: {error}") from error
+        return cls(folder.resolve(), Recipe.parse(text, str(file), folder.resolve().parent.name))
 
     def __enter__(self) -> Run:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is not None and self.new and not self.history() and self.checkpoint_folder() is None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                self.folder.parent.rmdir()  # if this was its first run
+        if kind is not None and self.new and not self.history() and self.newest_checkpoint() is None:
+            self._remove()
         elif kind is not None:
             say(f"the run so far is in {self.folder}")
+
+    def _remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.folder.parent.rmdir()  # if this was the recipe's first run
 
     # ------------------------------------------------------------ files
 
@@ -97,9 +111,9 @@ class Run:
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all."""
         path = self.folder / name
-        path.parent.mkdir(exist_ok=True)
         partial = path.with_name(f".{path.name}.partial")
         try:
+            path.parent.mkdir(exist_ok=True)
             with partial.open("wb") as file:
                 file.write(content)
                 file.flush()
@@ -108,7 +122,7 @@ class Run:
         except OSError as error:
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
-            raise ZooError(f"{path}: cannot be written ({error.strerror}): free the disk or mend the folder; what was written before is whole") from error
+            raise _unwritable(path, error) from error
 
     def write_json(self, name: str, value: object) -> None:
         """Write plain data; NaN and infinity become null, which every reader of JSON knows."""
@@ -140,8 +154,12 @@ class Run:
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Append a row to `history.jsonl`, and to TensorBoard's events if the recipe wishes."""
-        with (self.folder / "history.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(_finite(dict(row))) + "\n")
+        path = self.folder / "history.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(_finite(row)) + "\n")
+        except OSError as error:
+            raise _unwritable(path, error) from error
         if self.recipe.train.tensorboard:
             _tensorboard(self.folder, row)
 
@@ -156,6 +174,8 @@ class Run:
 
     def cut_history(self, step: int) -> None:
         """Leave out the rows after `step`: they will be written again."""
+        if not (self.folder / "history.jsonl").is_file():
+            return
         rows = [row for row in self.history() if row["step"] <= step]
         self.write_text("history.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
@@ -167,12 +187,12 @@ class Run:
         self.write_json("checkpoints/best.json", {"epoch": epoch})
 
     def load_best(self, task: nn.Module) -> None:
-        """Give the task the best weights."""
-        path = self.folder / "checkpoints" / "best.safetensors"
-        if path.is_file():
-            from safetensors.torch import load_file
+        """Give the task the best weights.
 
-            task.load_state_dict(load_file(path))
+        Raises:
+            ZooError: they are missing or broken.
+        """
+        task.load_state_dict(_read_safetensors(self.folder / "checkpoints" / "best.safetensors"))
 
     def save_weights(self, task: nn.Module) -> str:
         """Write `weights.safetensors`; returns `weights_sha256` of them."""
@@ -186,25 +206,28 @@ class Run:
         plain = _take_out(state, tensors, "")
         step = int(state["step"])
         self.write_bytes(f"checkpoints/{step}.safetensors", _safetensors(tensors))
-        self.write_json(f"checkpoints/{step}.json", plain)
-        for other in (self.folder / "checkpoints").glob("[0-9]*.*"):
-            if other.stem != str(step):
+        self.write_text(f"checkpoints/{step}.json", json.dumps(plain))  # not `write_json`: NaN stays NaN here
+        for other in (self.folder / "checkpoints").iterdir():
+            left = other.name.endswith(".partial") or (other.stem.isdigit() and other.stem != str(step))
+            if left:
                 other.unlink(missing_ok=True)
 
-    def checkpoint_folder(self) -> Path | None:
-        """The newest whole checkpoint (its file without the ending), or None."""
-        found = [path.with_suffix("") for path in (self.folder / "checkpoints").glob("[0-9]*.json") if path.with_suffix(".safetensors").is_file()]
-        return max(found, key=lambda path: int(path.name), default=None)
+    def newest_checkpoint(self) -> int | None:
+        """The step of the newest whole checkpoint, or None."""
+        files = (self.folder / "checkpoints").glob("*.json")
+        return max((int(file.stem) for file in files if file.stem.isdigit() and file.with_suffix(".safetensors").is_file()), default=None)
 
     def checkpoint(self) -> State | None:
-        """The newest training state, or None."""
-        newest = self.checkpoint_folder()
-        if newest is None:
-            return None
-        from safetensors.torch import load_file
+        """The newest training state, or None.
 
-        tensors = load_file(newest.with_suffix(".safetensors"))
-        state: State = _put_back(self.read_json(f"checkpoints/{newest.name}.json"), tensors)
+        Raises:
+            ZooError: it is broken.
+        """
+        step = self.newest_checkpoint()
+        if step is None:
+            return None
+        tensors = _read_safetensors(self.folder / "checkpoints" / f"{step}.safetensors")
+        state: State = _put_back(self.read_json(f"checkpoints/{step}.json"), tensors)
         return state
 
     # ------------------------------------------------------------ what a finished run says of itself
@@ -259,6 +282,10 @@ def environment() -> dict[str, Any]:
     }
 
 
+def _unwritable(path: Path, error: OSError) -> ZooError:
+    return ZooError(f"{path}: cannot be written ({error.strerror}): free the disk or mend the folder; what was written before is whole")
+
+
 def weights_sha256(state: Mapping[str, Tensor]) -> str:
     """SHA-256 (hex) over names, types, shapes and bytes of tensors, in the order of the names.
 
@@ -279,6 +306,17 @@ def _safetensors(state: Mapping[str, Tensor]) -> bytes:
 
     content: bytes = save({name: tensor.detach().contiguous().clone() for name, tensor in state.items()})
     return content
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ZooError(f"{path}: cannot be read ({error}); remove {path.parent} to train this run anew") from error
+    return tensors
 
 
 def _take_out(value: Any, tensors: dict[str, Tensor], name: str) -> Any:
@@ -315,11 +353,9 @@ def _finite(value: Any) -> Any:
 
 def _tensorboard(folder: Path, row: Mapping[str, Any]) -> None:
     """Append an epoch's numbers to the event files in the run folder."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise RecipeError("train.tensorboard=true needs TensorBoard: pip install 'zoo[tensorboard]', or leave it out") from error
-    with SummaryWriter(str(folder / "tensorboard")) as writer:  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(folder / "tensorboard")) as writer:
         for name, value in row.items():
             if isinstance(value, int | float):
-                writer.add_scalar(name, value, row["step"])  # type: ignore[no-untyped-call]
+                writer.add_scalar(name, value, row["step"])

@@ -53,7 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
     arguments = parser.parse_intermixed_args(argv)
     if (arguments.recipe is None) == (arguments.resume is None):
-        parser.error("give a recipe, or --resume RUN")
+        parser.error("give a recipe, or --resume RUN alone: a run goes on as it was begun")
+    if arguments.resume and (arguments.check or arguments.print):
+        parser.error("--check and --print need a recipe; that of a run is RUN/recipe.yaml")
     if arguments.check or arguments.print:
         return _check(arguments.recipe, arguments.changes, arguments.print)
     run = train(arguments.recipe, arguments.changes, arguments.resume)

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from math import cos, radians, sin
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from zoo.datasets.pictures import is_picture
+from zoo.datasets.pictures import EXTENSIONS, is_picture, shown
 from zoo.datasets.source import Record, Source, layout_error, write_csv
 from zoo.errors import DataError
 
-PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+PARTS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""What folders of a data set's own parts are called, in small or capital letters."""
+
 UNLABELLED = "unlabelled"
 
 
@@ -21,7 +32,7 @@ class ImageFolder(Source):
     """A folder per class; class order is the sorted order of the names.
 
     With folders train/ and val/ (or valid/, validation/) and test/, these parts are kept; otherwise `split` divides.
-    Pictures directly in `unlabelled/` are for submissions.
+    Pictures in `unlabelled/` are for submissions.
     """
 
     title = "a folder per class"
@@ -30,19 +41,19 @@ class ImageFolder(Source):
     version = 1
 
     def __init__(self, root: Path) -> None:
-        folders = _folders(root)
-        own = {PARTS[folder.name]: folder for folder in folders if folder.name in PARTS}
-        parts = own if "train" in own else {"labelled": root}
-        classes = {part: [f for f in _folders(top) if f.name != UNLABELLED] for part, top in parts.items()}
+        parts = _parts(root) or {"labelled": root}
+        classes = {part: [folder for folder in _folders(top) if folder.name != UNLABELLED] for part, top in parts.items()}
         labels = sorted({folder.name for part in classes.values() for folder in part})
         if len(labels) < 2:
-            raise layout_error(ImageFolder, root, f"found {len(labels)} class folder{'s' if len(labels) != 1 else ''}, at least two are needed")
-        records = {part: _records(root, found, labels) for part, found in classes.items()}
+            found = f"found {len(labels)} class folder{'' if len(labels) == 1 else 's'}"
+            raise layout_error(ImageFolder, root, f"{found}, at least two are needed")
+        unread: Counter[str] = Counter()
+        records = {part: _records(root, folders, labels, unread) for part, folders in classes.items()}
         if not any(records.values()):
-            raise layout_error(ImageFolder, root, "the class folders hold no pictures")
-        loose = root / UNLABELLED
-        records["unlabelled"] = [Record(path, path.name) for path in _pictures(loose)] if loose.is_dir() else []
-        super().__init__(root, labels, records)
+            raise layout_error(ImageFolder, root, f"the class folders hold no pictures ({', '.join(sorted(EXTENSIONS))})")
+        notes = _notes(root, parts, records, unread)
+        records["unlabelled"] = [Record(path, path.name) for path in _pictures(root / UNLABELLED, Counter())]
+        super().__init__(root, labels, records, notes=notes)
 
     @staticmethod
     def write_submission(path: Path, pictures: Sequence[Path], predictions: Sequence[int], labels: Sequence[str]) -> None:
@@ -60,20 +71,61 @@ class ImageFolder(Source):
                 _draw(corners, dice).save(root / name / f"{name}_{index:02d}.png")
 
 
+def _parts(root: Path) -> dict[str, Path]:
+    """The data set's own parts: folders named as such that hold folders (a class may be called "train" as well)."""
+    found: dict[str, Path] = {}
+    for folder in _folders(root):
+        part = PARTS.get(folder.name.lower())
+        if part is None or not _folders(folder):
+            continue
+        if part in found:
+            raise layout_error(ImageFolder, root, f"{found[part].name}/ and {folder.name}/ are both there; which is the {part} part?")
+        found[part] = folder
+    if found and "train" not in found:
+        raise layout_error(ImageFolder, root, f"{', '.join(f'{folder.name}/' for folder in found.values())} but no train/")
+    return found
+
+
 def _folders(root: Path) -> list[Path]:
     try:
-        return sorted(folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+        return sorted(folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith((".", "__")))
     except OSError as error:
-        raise DataError(f"{root}: cannot be listed ({error.strerror})") from error
+        raise DataError(f"{shown(root)}: cannot be listed ({error.strerror})") from error
 
 
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if is_picture(path) and path.is_file())
+def _pictures(folder: Path, unread: Counter[str]) -> list[Path]:
+    """All below a folder by their names, other things are counted in `unread`.
+
+    A link that leads nowhere is among the pictures, so that the look at the files names it. Links to folders are not followed:
+    they may go round in circles.
+    """
+    pictures = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir():
+            unread["links to folders"] += path.is_symlink()
+        elif is_picture(path):
+            pictures.append(path)
+        elif not path.name.startswith("."):
+            unread[shown(path.suffix.lower()) or "without ending"] += 1
+    return pictures
 
 
-def _records(root: Path, folders: list[Path], labels: list[str]) -> list[Record]:
-    index = {label: number for number, label in enumerate(labels)}
-    return [Record(path, path.relative_to(root).as_posix(), index[folder.name]) for folder in folders for path in _pictures(folder)]
+def _records(root: Path, folders: list[Path], labels: list[str], unread: Counter[str]) -> list[Record]:
+    pictures = [(path, labels.index(folder.name)) for folder in folders for path in _pictures(folder, unread)]
+    return [Record(path, path.relative_to(root).as_posix(), label) for path, label in pictures]
+
+
+def _notes(root: Path, parts: dict[str, Path], records: dict[str, list[Record]], unread: Counter[str]) -> list[str]:
+    """What is there and not read, and parts without pictures: seldom meant."""
+    notes = [f"{parts[part].name}/ holds no pictures" for part, found in records.items() if not found]
+    if +unread:
+        notes.append(f"not read, no pictures by their names: {', '.join(f'{count} {kind}' for kind, count in (+unread).most_common(5))}")
+    if "train" in parts:
+        others = [f"{folder.name}/" for folder in _folders(root) if folder not in parts.values() and folder.name != UNLABELLED]
+        notes += [f"beside {parts['train'].name}/ and not read: {shown(', '.join(others))}"] if others else []
+    loose = sum(is_picture(path) and not path.is_dir() for path in root.iterdir())
+    notes += [f"in no class and not read: {loose} picture{'' if loose == 1 else 's'} directly in the folder"] if loose else []
+    return notes
 
 
 # Corners on the unit circle: (angle in degrees, radius), walked in order.

@@ -13,7 +13,6 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,8 +21,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from zoo.datasets import preflight, splits
 from zoo.datasets.source import Record, Source
-from zoo.datasets.transforms import Preprocess, augmentation
-from zoo.errors import DataError
+from zoo.datasets.transforms import Preprocess, Transform, augmentation
+from zoo.errors import ZooError
 from zoo.spec import DataSpec
 
 Batch = dict[str, Any]
@@ -57,7 +56,15 @@ class Pictures(Dataset[Batch]):
         seed: of the run.
     """
 
-    def __init__(self, source: Source, records: Sequence[Record], preprocess: Preprocess, augment: Any = None, augment_rare: Any = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        source: Source,
+        records: Sequence[Record],
+        preprocess: Preprocess,
+        augment: Transform | None = None,
+        augment_rare: Transform | None = None,
+        seed: int = 0,
+    ) -> None:
         self.source, self.records, self.preprocess = source, records, preprocess
         self.augment, self.augment_rare, self.seed = augment, augment_rare, seed
 
@@ -73,14 +80,10 @@ class Pictures(Dataset[Batch]):
         record = self.records[index]
         try:
             picture, fields = self.source.read(record)
-        except DataError as error:
-            return {"error": error}
-        augment = self.augment_rare if repeat and self.augment_rare is not None else self.augment
-        if augment is None:
-            image = self.preprocess(picture)
-        else:
             with seeded(self.seed, epoch, index, repeat):
-                image = self.preprocess(picture, augment)
+                image = self.preprocess(picture, self.augment_rare if repeat and self.augment_rare else self.augment)
+        except ZooError as error:
+            return {"error": error}
         return {"image": image, **fields, "index": index, "path": str(record.path)}
 
 
@@ -167,9 +170,12 @@ class Loaders:
 
     def __init__(self, source: Source, recipe: Any, device_type: str = "cpu") -> None:
         data = recipe.data
+        self.augment = augmentation(data.augment)  # before the files are looked at: a wrong option is told at once
+        self.augment_rare = augmentation(data.augment_rare, "data.augment_rare")
         self.source, self.data, self.seed, self.batch_size = source, data, recipe.seed, recipe.train.batch_size
         self.pinned = device_type == "cuda"
         self.workers = automatic_workers(device_type) if data.workers == "auto" else data.workers
+        self._kept: dict[str, DataLoader[Batch]] = {}
         records, self.preflight, notes = usable(source, data.bad_files)
         self.unlabelled = records.pop("unlabelled", [])
         split = recipe.split
@@ -182,7 +188,6 @@ class Loaders:
         counts = class_counts(train, len(source.labels))
         weights = loss_weights(counts) if data.balance == "loss_weights" else ()
         self.spec = DataSpec(source.channels, size, source.labels, counts, weights, source.groups)
-        self._kept: dict[str, DataLoader[Batch]] = {}
 
     @property
     def batches(self) -> int:
@@ -191,9 +196,9 @@ class Loaders:
 
     def stream(self, epoch: int = 0, batch: int = 0) -> Iterator[Batch]:
         """Training batches without end, from batch `batch` of epoch `epoch` on; nothing before it is read."""
-        sampler, data = copy.copy(self.sampler), self.data
+        sampler = copy.copy(self.sampler)
         sampler.start = (epoch, batch)
-        pictures = Pictures(self.source, self.split.parts["train"], self.preprocess, augmentation(data.augment), augmentation(data.augment_rare), self.seed)
+        pictures = Pictures(self.source, self.split.parts["train"], self.preprocess, self.augment, self.augment_rare, self.seed)
         return checked(DataLoader(pictures, batch_sampler=sampler, **self._options()))
 
     def pictures(self, part: str) -> Pictures:
@@ -204,8 +209,8 @@ class Loaders:
     def evaluation(self, part: str) -> Iterable[Batch]:
         """The batches of a part in order, without augmentation; each call of `iter` goes through it once."""
         if part not in self._kept:
-            keep = {"persistent_workers": True} if self.workers else {}
-            self._kept[part] = DataLoader(self.pictures(part), batch_size=self.batch_size, **self._options(), **keep)
+            options = self._options() | {"persistent_workers": self.workers > 0}
+            self._kept[part] = DataLoader(self.pictures(part), batch_size=self.batch_size, **options)
         return _Checked(self._kept[part])
 
     def parts(self) -> dict[str, list[Record]]:
@@ -218,16 +223,17 @@ class Loaders:
         return class_counts([train[index] for _, index, _ in self.sampler.epoch(0)], len(self.spec.labels))
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over ids, labels and file sizes of all records used."""
+        """SHA-256 (hex) over ids and labels of all records used, and over the lengths and last bytes of their files."""
         digest = hashlib.sha256()
         for name, part in sorted(self.split.parts.items()):
             for record in part:
-                digest.update(f"{name} {record.id} {record.label} {_length(record.path)}\n".encode("utf-8", "surrogateescape"))
+                facts = (name, record.id, record.label, self.preflight.marks[record.path])
+                digest.update(repr(facts).encode())
         return digest.hexdigest()
 
     def _options(self) -> dict[str, Any]:
         # A generator of their own: making an iterator draws a seed, which must not come from the training's stream.
-        options: dict[str, Any] = {"num_workers": self.workers, "collate_fn": collate, "pin_memory": self.pinned, "generator": torch.Generator()}
+        options = {"num_workers": self.workers, "collate_fn": collate, "pin_memory": self.pinned, "generator": torch.Generator()}
         return options | ({"prefetch_factor": 4} if self.workers else {})
 
 
@@ -256,17 +262,13 @@ def usable(source: Source, bad_files: str) -> tuple[dict[str, list[Record]], pre
     """The records whose files can be read, what the look at all files found, and a note if some were left out.
 
     Raises:
-        DataError: there are bad files and `bad_files` is "error".
+        DataError: there are bad files and `bad_files` is "error", or there are no others.
     """
     found = preflight.check([record for part in source.records.values() for record in part])
-    if found.bad and bad_files == "error":
+    if found.bad and (bad_files == "error" or not found.sizes):
         raise preflight.bad_files_error(found.bad)
     records = {name: [record for record in part if record.path not in found.bad] for name, part in source.records.items()}
-    notes = []
-    if found.bad:
-        first = ", ".join(path.name for path in list(found.bad)[:5])
-        notes.append(f"{len(found.bad)} bad file{'s' if len(found.bad) > 1 else ''} skipped (data.bad_files: skip): {first}{' ...' if len(found.bad) > 5 else ''}")
-    return records, found, notes
+    return records, found, [preflight.skipped_note(found.bad, source.root)] if found.bad else []
 
 
 def class_counts(records: Iterable[Record], classes: int) -> tuple[int, ...]:
@@ -290,18 +292,9 @@ def automatic_workers(device_type: str) -> int:
     return 0 if cores == 1 else 1 if cores < 4 else 2
 
 
-def _length(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
-
-
 def to_device(batch: Mapping[str, Any], device: torch.device) -> Batch:
     """Move a batch; `image` becomes float32 in [0, 1] there, so that bytes travel and not floats."""
     moved = {key: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value for key, value in batch.items()}
     if "image" in moved and moved["image"].dtype == torch.uint8:
         moved["image"] = moved["image"].float().div_(255)
     return moved
-
-

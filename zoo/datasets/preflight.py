@@ -70,8 +70,9 @@ def check(records: Sequence[Record]) -> Preflight:
 def _look(path: Path) -> tuple[tuple[int, int], int, bytes] | str:
     """(width, height), number of bytes and the last of them; or what is wrong."""
     try:
-        with path.open("rb") as file, open_picture(file) as picture:
+        with open_picture(path) as picture:
             size, kind = picture.size, picture.format
+        with path.open("rb") as file:
             length = file.seek(0, os.SEEK_END)
             file.seek(max(0, length - _TAIL))
             tail = file.read()
@@ -89,6 +90,13 @@ def _ends_well(kind: str | None, tail: bytes) -> bool:
     if kind in ("JPEG", "MPO"):  # a thumbnail has an end as well: what counts is one behind the last start of pixels
         return tail.rfind(b"\xff\xd9") > tail.rfind(b"\xff\xda")
     return kind == "PNG" and b"IEND" in tail[-64:]
+
+
+def skipped_note(bad: dict[Path, str], root: Path, most: int = 5) -> str:
+    """One line about the files left out."""
+    names = [f"{shown(path.relative_to(root) if path.is_relative_to(root) else path)} ({why})" for path, why in list(bad.items())[:most]]
+    names += [f"and {len(bad) - most} more"] if len(bad) > most else []
+    return f"{len(bad)} bad file{'s' if len(bad) > 1 else ''} skipped (data.bad_files: skip): {', '.join(names)}"
 
 
 def bad_files_error(bad: dict[Path, str], most: int = 20) -> DataError:

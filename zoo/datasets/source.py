@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from PIL import Image
 
-from zoo.datasets.pictures import read_picture
+from zoo.datasets.pictures import read_picture, shown
 from zoo.errors import DataError
 
 
@@ -117,12 +117,29 @@ def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]
 
 def layout_error(source: type[Source], root: Path, missing: str) -> DataError:
     """The error for a folder that exists but is not laid out as `source` expects: shows the trees expected and found."""
-    found = sorted(root.iterdir(), key=lambda entry: (entry.is_file(), entry.name)) if root.is_dir() else []
-    lines = [f"  {entry.name}{'/' if entry.is_dir() else ''}" for entry in found[:12]]
-    if len(found) > 12:
-        lines.append(f"  ... and {len(found) - 12} more")
     return DataError(
-        f"{root}: {missing}\nexpected {source.title} in this layout:\n{source.layout.rstrip()}\n"
-        f"found in {root}:\n" + ("\n".join(lines) or "  (nothing)") + f"\n{source.obtain}\n"
+        f"{shown(root)}: {missing}\nexpected {source.title} in this layout:\n{source.layout.rstrip()}\n"
+        f"found in {shown(root)}:\n" + "\n".join(_tree(root) or ["  (nothing)"]) + f"\n{source.obtain}\n"
         "Point data.root at the right folder, or set data.synthetic=always to use drawn data."
     )
+
+
+def _tree(root: Path, most: int = 12, inside: int = 4) -> list[str]:
+    """What a folder holds, folders first, each with the first things in it."""
+    lines = []
+    for entry in (entries := _entries(root))[:most]:
+        within = _entries(entry)
+        more = ["..."] if len(within) > inside else []
+        lines.append("  " + "  ".join([_name(entry), *(f"{_name(entry)}{_name(item)}" for item in within[:inside]), *more]))
+    return lines + ([f"  ... and {len(entries) - most} more"] if len(entries) > most else [])
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir(), key=lambda entry: (not entry.is_dir(), entry.name)) if folder.is_dir() else []
+    except OSError:  # may not be listed: shown as empty
+        return []
+
+
+def _name(entry: Path) -> str:
+    return shown(entry.name) + ("/" if entry.is_dir() else "")

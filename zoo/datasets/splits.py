@@ -40,7 +40,15 @@ def fingerprint(ids: Mapping[str, Iterable[str]]) -> str:
     return digest.hexdigest()
 
 
-def divide(records: Mapping[str, Sequence[Record]], val: float, test: float, seed: int, by: By, labels: Sequence[str] = (), groups: str | None = None) -> Split:
+def divide(
+    records: Mapping[str, Sequence[Record]],
+    val: float,
+    test: float,
+    seed: int,
+    by: By,
+    labels: Sequence[str] = (),
+    groups: str | None = None,
+) -> Split:
     """Divide a source's records.
 
     Parts that the data set has itself are kept; what is missing is cut from "labelled" or from its "train".
@@ -66,7 +74,7 @@ def divide(records: Mapping[str, Sequence[Record]], val: float, test: float, see
     if by_group and groups is None:
         raise DataError("split.by=group: this data has no groups (videos, persons); use split.by=auto or random")
     split = _by_group(pool, shares, seed) if by_group else _by_label(pool, shares, seed)
-    split.parts |= own
+    split.parts |= _in_order(own)
     split.notes += _notes(split.parts, own, labels, groups, by_group)
     _refuse_empty(split.parts)
     return split
@@ -103,26 +111,37 @@ def _by_group(pool: Sequence[Record], shares: Mapping[str, float], seed: int) ->
     """Whole groups, dealt so that every class comes near its share in every part.
 
     Groups are taken in random order within their rarest class, rarest classes first; each goes to the part that lacks most of
-    its classes (a greedy form of iterative stratification, Sechidis 2011).
+    its classes (a greedy form of iterative stratification, Sechidis 2011). The last groups of a class go to parts without it.
     """
-    dice = random.Random(seed)
-    groups: dict[str, list[Record]] = defaultdict(list)
-    for record in sorted(pool, key=lambda record: record.id):
-        groups[f"g{record.group}" if record.group is not None else f"r{record.id}"].append(record)
     totals = Counter(record.label for record in pool)
-    order = sorted(groups)
-    dice.shuffle(order)
-    order.sort(key=lambda name: (min(totals[record.label] for record in groups[name]), -len(groups[name])))
-    wished = {"train": 1 - sum(shares.values()), **shares}
+    order = _groups(pool, totals, random.Random(seed))
+    waiting = Counter(label for label, _ in order)
+    wished = {part: share for part, share in {"train": 1 - sum(shares.values()), **shares}.items() if share > 0}
     lacking = {part: {label: share * count for label, count in totals.items()} for part, share in wished.items()}
-    parts = Parts(train=[], val=[], test=[])
-    for name in order:
-        members = groups[name]
-        part = max((part for part in wished if wished[part] > 0), key=lambda part: sum(lacking[part][record.label] / totals[record.label] for record in members))
+    parts: Parts = {part: [] for part in wished}
+    met: set[tuple[str, int | None]] = set()
+    for label, members in order:
+        without = [part for part in wished if (part, label) not in met]
+        choice = without[: waiting[label]] if waiting[label] <= len(without) else list(wished)
+        need = {part: sum(lacking[part][record.label] / totals[record.label] for record in members) for part in choice}
+        part = max(choice, key=need.__getitem__)
         parts[part] += members
         for record in members:
+            met.add((part, record.label))
             lacking[part][record.label] -= 1
+        waiting[label] -= 1
     return Split(_in_order(parts), "group")
+
+
+def _groups(pool: Sequence[Record], totals: Mapping[int | None, int], dice: random.Random) -> list[tuple[int | None, list[Record]]]:
+    """(rarest class, records) of every group: groups of rare classes first, large groups first, otherwise in random order."""
+    named: dict[str, list[Record]] = defaultdict(list)
+    for record in sorted(pool, key=lambda record: record.id):
+        named[f"g{record.group}" if record.group is not None else f"r{record.id}"].append(record)
+    groups = [named[name] for name in sorted(named)]
+    dice.shuffle(groups)
+    pairs = [(min((record.label for record in group), key=lambda label: (totals[label], str(label))), group) for group in groups]
+    return sorted(pairs, key=lambda pair: (totals[pair[0]], -len(pair[1])))
 
 
 def _in_order(parts: Parts) -> Parts:
@@ -149,10 +168,14 @@ def _notes(parts: Parts, own: Mapping[str, Sequence[Record]], labels: Sequence[s
     counts = {name: Counter(record.label for record in part) for name, part in parts.items()}
     total = sum(counts.values(), Counter())
     few = [index for index in range(len(labels)) if 0 < total[index] < 3]
+    unlearnt = [index for index in range(len(labels)) if total[index] and not counts["train"][index]]
+    if unlearnt:
+        notes.append(f"not in train, so never learnt: {_some(labels, unlearnt)}")
     for part in ("val", "test"):
         absent = [index for index in range(len(labels)) if total[index] and part in parts and not counts[part][index]]
         if absent:
-            notes.append(f"not in {part}: {_some(labels, absent)} (too few pictures or groups)")
+            why = "the data set's own part" if part in own else "too few pictures or groups"
+            notes.append(f"not in {part}: {_some(labels, absent)} ({why})")
     if few:
         notes.append(f"fewer than three pictures: {_some(labels, few)}")
     empty = [index for index in range(len(labels)) if not total[index]]

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 from zoo import paths
@@ -30,9 +31,10 @@ def folder(name: str, source: type[Source], seed: int = 0) -> Path:
     say(f"drawing synthetic {source.title or name} into {place}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(place)
         work = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     except OSError as error:
-        raise DataError(f"{place}: cannot be written ({error}): set ZOO_DATA to a folder that can") from error
+        raise DataError(f"{place}: cannot be written ({error.strerror}): set ZOO_DATA to a folder that can be") from error
     try:
         source.write_synthetic(work, seed)
         mark = {"source": name, "version": source.version, "seed": seed, "note": "drawn pictures, not real ones"}
@@ -40,10 +42,17 @@ def folder(name: str, source: type[Source], seed: int = 0) -> Path:
         os.chmod(work, 0o755)  # mkdtemp's 0700 would shut other users out
         _put(work, place)
     except OSError as error:
-        raise DataError(f"{place}: cannot be written ({error}): free the disk or set ZOO_DATA to another one") from error
+        raise DataError(f"{place}: cannot be written ({error.strerror}): free the disk or set ZOO_DATA to another one") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return place
+
+
+def _sweep(place: Path, hours: float = 24) -> None:
+    """Remove what drawings of `place` left that were killed; one as old as this is not at work any more."""
+    for left in place.parent.glob(f".{place.name}-*"):
+        if left.stat().st_mtime < time.time() - hours * 3600:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _put(work: Path, place: Path) -> None:

@@ -24,7 +24,9 @@ class Engine:
         raise NotImplementedError  # an engine that cannot fit is none
 
 
-def training_step(module: nn.Module, players: Mapping[str, nn.Module], batch: Mapping[str, Any], update: Update) -> dict[str, Tensor]:
+def training_step(
+    module: Callable[..., dict[str, Tensor]], players: Mapping[str, nn.Module], batch: Mapping[str, Any], update: Update
+) -> dict[str, Tensor]:
     """Each player in turn computes its losses and updates its own weights; the others' weights stand still.
 
     Args:
@@ -41,10 +43,18 @@ def training_step(module: nn.Module, players: Mapping[str, nn.Module], batch: Ma
         with waiting(players, name):
             losses = module(batch, name)
             if losses:
-                update(name, losses["loss"])
+                update(name, _lowered(losses, name))
         prefix = f"{name}/" if len(players) > 1 else ""
         logged |= {prefix + key: value.detach() for key, value in losses.items()}
     return logged
+
+
+def _lowered(losses: Mapping[str, Tensor], player: str) -> Tensor:
+    if "loss" not in losses:
+        raise ValueError(
+            f"losses of player {player!r}: expected 'loss', the scalar to lower, found {', '.join(losses)}; return {{}} to sit out"
+        )
+    return losses["loss"]
 
 
 @contextmanager

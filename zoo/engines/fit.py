@@ -7,14 +7,19 @@ run does not depend on the engine that drove it.
 from __future__ import annotations
 
 import math
+import os
+import shlex
 import shutil
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from functools import reduce
+from itertools import islice
+from operator import and_
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +27,9 @@ from torch import Tensor, nn
 from zoo.datasets.loaders import Batch, Loaders, to_device
 from zoo.device import compute_device
 from zoo.engines.engine import training_step
-from zoo.engines.schedules import better
+from zoo.engines.schedules import better, measured
 from zoo.engines.update import Backward, Updater
-from zoo.errors import DivergedError, RecipeError, ZooError
+from zoo.errors import DataError, DivergedError, RecipeError, ZooError
 from zoo.evaluate import evaluate
 from zoo.progress import Progress, clock, say
 from zoo.run import Run
@@ -33,11 +38,11 @@ from zoo.tasks.task import Task
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
-class InterruptedTraining(ZooError):
+class StoppedError(ZooError):
     """Training was asked to stop and has saved its state; the exit code is that of the signal."""
 
     def __init__(self, number: int, run: Run) -> None:
-        super().__init__(f"interrupted and saved: go on with `python -m zoo.train --resume {run.folder}`")
+        super().__init__(f"interrupted and saved: go on with `python -m zoo.train --resume {shlex.quote(str(run.folder))}`")
         self.exit_code = CODES[signal.Signals(number)]
 
 
@@ -48,44 +53,60 @@ class Fit:
         task: is moved to the recipe's device.
         data: its batches are drawn through `batches`.
         run: its recipe says how; what comes of it is written there.
+
+    Raises:
+        RecipeError: the recipe asks for what this machine or this training cannot do.
     """
 
     def __init__(self, task: Task, data: Loaders, run: Run) -> None:
         self.recipe, self.train = run.recipe, run.recipe.train
+        self.data, self.run = data, run
+        self.total = self.train.epochs * data.batches
+        self.total = min(self.total, self.train.max_steps or self.total)
+        if self.train.accumulate > self.total:
+            raise RecipeError(
+                f"train.accumulate={self.train.accumulate}: the whole training has {self.total} batches, so no step would be taken; "
+                f"expected {self.total} or less"
+            )
         self.device = compute_device(self.train.device)
         self.layout = memory_format(self.train.channels_last, self.device)
         self.task = task.to(self.device)
         if self.layout is torch.channels_last:
-            self.task.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch types it for modules without it
-        self.data, self.run = data, run
+            self.task.to(memory_format=torch.channels_last)
         self.updater = Updater(self.task, self.train, self.recipe.monitor, data.batches, self.device)
         self.module: nn.Module = compiled(self.task) if self.train.compile else self.task
+        self.losses: Callable[..., dict[str, Tensor]] = self.module if self.train.precision == 32 else self._losses_in_half
         self.players = self.task.players()
-        self.total = min(self.train.epochs * data.batches, self.train.max_steps or math.inf)
+        self.fingerprint = data.fingerprint()
         self.step_number = 0  # batches consumed by updates
         self.best: float | None = None
         self.best_epoch = 0
         self.level: float | None = None  # what early stopping compares with: the last improvement worth waiting for
         self.waited = 0
-        self.restored: dict[str, Any] | None = None
-        self.sums: dict[str, Tensor] = {}
-        self.bad = torch.zeros((), dtype=torch.bool, device=self.device)
         self.seconds = 0.0
+        self.sums: dict[str, Tensor] = {}  # of this epoch's losses, by name
+        self.gathered = 0  # batches in the sums
+        self.sane = torch.zeros((), dtype=torch.int64, device=self.device)  # of those, the ones before a loss went wrong
         self.done = False
         self.signal: int | None = None
 
     # ------------------------------------------------------------ the course of a training
 
     def __enter__(self) -> Fit:
-        self.handlers = {number: signal.signal(number, self._on_signal) for number in CODES} if _in_main_thread() else {}
         torch.manual_seed(self.recipe.seed)
-        self._resume()
-        self.done = self.step_number >= self.total
+        state = self.run.checkpoint()
+        if state is None:
+            self._check_names()
+            self.run.cut_history(0)  # of a run that was cut off before its first checkpoint
+        else:
+            self._take_over(state)
         self.task.start_epoch(self.epoch)
         self.task.train()
         self._begin_epoch()
-        if self.restored and self.step_number % self.data.batches:  # cut in the middle of an epoch: its sums go on
-            self.sums, self.gathered = self.restored["sums"], self.restored["gathered"]
+        if state is not None:
+            self._go_on(state)
+        self.process = os.getpid()
+        self.handlers = {number: signal.signal(number, self._on_signal) for number in CODES} if _in_main_thread() else {}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
@@ -100,16 +121,27 @@ class Fit:
         """Epochs completed."""
         return self.step_number // self.data.batches
 
+    @property
+    def rate(self) -> float:
+        """The learning rate now."""
+        return self.updater.rate
+
     def batches(self) -> Iterator[Batch]:
         """Training batches on the device, from where the run stands to its end."""
-        stream = iter(()) if self.done else self.data.stream(*divmod(self.step_number, self.data.batches))
-        for batch in stream:
+        if self.done:
+            return
+        stream = self.data.stream(*divmod(self.step_number, self.data.batches))
+        while not self.done:
+            try:
+                batch = next(stream)
+            except RuntimeError:  # Ctrl-C goes to the workers too, and one that is gone is a RuntimeError here
+                if self.signal is None:
+                    raise
+                self._stop()
             moved = to_device(batch, self.device)
             if self.layout is torch.channels_last and "image" in moved:
                 moved["image"] = moved["image"].contiguous(memory_format=torch.channels_last)
             yield moved
-            if self.done:
-                return
 
     def step(self, batch: Batch, backward: Backward | None = None) -> None:
         """Train on one batch, and do what falls due after it.
@@ -120,103 +152,110 @@ class Fit:
 
         Raises:
             DivergedError: a loss is not a finite number.
-            InterruptedTraining: a signal came; the state is saved.
+            StoppedError: a signal came; the state is saved.
         """
-        with self._precision():
-            losses = training_step(self.module, self.players, batch, lambda name, loss: self.updater.update(name, loss, backward))
+        losses = training_step(self.losses, self.players, batch, lambda name, loss: self.updater.update(name, loss, backward))
         self.updater.end_batch()
         self.step_number += 1
         self._gather(losses)
-        if self.step_number % self.train.log_every == 0 or self.device.type == "cpu":
+        if self.device.type == "cpu" or self.step_number % self.train.log_every == 0:
             self._look()
         self.progress.advance(note=self.note)
         end = self.step_number >= self.total
         if end or self.step_number % self.data.batches == 0:
             self._end_epoch(end)
         if self.signal is not None:
-            self._save()
-            raise InterruptedTraining(self.signal, self.run)
+            self._stop()
 
     # ------------------------------------------------------------ its parts
 
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self.train.precision == 32:
-            return nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16 if self.train.precision == "bf16" else torch.float16)
+    def _losses_in_half(self, batch: Batch, player: str) -> dict[str, Tensor]:
+        """The task's losses in 16-bit floats; backward pass and optimiser stay outside of autocast, as PyTorch advises."""
+        with torch.autocast(self.device.type, torch.bfloat16 if self.train.precision == "bf16" else torch.float16):
+            losses: dict[str, Tensor] = self.module(batch, player)
+        return losses
+
+    def _check_names(self) -> None:
+        """Measure one batch: a metric that does not exist, or cannot be computed, is better found before the first epoch."""
+        found = evaluate(self.task, islice(self.data.evaluation("val"), 1), self.device).metrics
+        known = {f"val/{name}": value for name, value in found.items()}
+        measured("monitor.metric", self.recipe.monitor.metric, known)
+        plateau = self.updater.plateau
+        if plateau is not None and not plateau.metric.startswith("train/"):
+            measured("train.schedule.metric", plateau.metric, known)
 
     def _gather(self, losses: dict[str, Tensor]) -> None:
         """Add up on the device; nothing is read from it here."""
+        sums = self.sums
         for name, value in losses.items():
-            value = value.float()
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
-        for name, value in losses.items():
-            if name.endswith("loss"):
-                self.bad = self.bad | ~value.isfinite()
+            sums[name] = sums[name] + value if name in sums else value.float()
         self.gathered += 1
+        # A sum that is not finite stays so: the number of finite ones tells, whenever it is read, which step was the first bad one.
+        self.sane = self.sane + reduce(and_, (value.isfinite() for name, value in sums.items() if name.endswith("loss")))
 
     def _look(self) -> None:
         """Read from the device: has a loss gone wrong? Every step on the CPU, every `log_every` steps elsewhere."""
-        if bool(self.bad):
-            epoch, batch = divmod(self.step_number - 1, self.data.batches)
-            raise DivergedError(
-                f"a loss is not a finite number (seen at step {self.step_number}, epoch {epoch + 1}, batch {batch + 1}). "
-                f"Try a lower rate (train.lr={self.train.lr / 10:g}), gradient clipping (train.clip=1.0)"
-                + (" or train.precision=32" if self.train.precision != 32 else "")
-                + f". The run so far is in {self.run.folder}"
-            )
+        sane = int(self.sane)
+        if sane < self.gathered:
+            raise self._diverged(self.step_number - self.gathered + sane + 1)
         if self.step_number % self.train.log_every == 0:
             self.note = " ".join(f"{name} {float(total) / self.gathered:.4g}" for name, total in self.sums.items())
+
+    def _diverged(self, step: int) -> DivergedError:
+        epoch, batch = divmod(step - 1, self.data.batches)
+        names = ", ".join(f"train/{name}" for name, total in self.sums.items() if not math.isfinite(float(total)))
+        remedies = [f"a lower rate (train.lr={self.train.lr / 10:g})"]
+        remedies += [] if self.train.clip else ["gradient clipping (train.clip=1.0)"]
+        remedies += [] if self.train.precision == 32 else ["train.precision=32"]
+        return DivergedError(
+            f"{names}: not a finite number at step {step} (epoch {epoch + 1}, batch {batch + 1}). Try {' or '.join(remedies)}."
+        )
 
     def _begin_epoch(self) -> None:
         done = self.step_number % self.data.batches
         title = f"epoch {min(self.epoch + 1, self.train.epochs)}/{self.train.epochs}"
-        self.progress = Progress(title, min(self.data.batches, int(self.total) - self.step_number + done), "batches", done)
+        self.progress = Progress(title, min(self.data.batches, self.total - self.step_number + done), "batches", done)
         self.note = ""
-        self.sums, self.gathered = {}, 0
+        self.sums, self.gathered, self.sane = {}, 0, torch.zeros_like(self.sane)
         self.begun = time.monotonic()
 
     def _end_epoch(self, end: bool) -> None:
-        self._look_at_end()
+        self._look()
         epoch = math.ceil(self.step_number / self.data.batches)
         row: dict[str, Any] = {"epoch": epoch, "step": self.step_number, "lr": self.rate}
         row |= {f"train/{name}": float(total) / self.gathered for name, total in self.sums.items()}
         trained = time.monotonic() - self.begun
         self.progress.__exit__(None, None, None)
-        with self.updater.averaged(), self._precision():
-            metrics = {f"val/{name}": value for name, value in evaluate(self.task, self.data.evaluation("val"), self.device).metrics.items()}
-            improved = self._judge(metrics, epoch)
-            if improved:
-                self.run.save_best(self.task, epoch)
-        self.seconds += time.monotonic() - self.begun
-        row |= metrics | {"seconds": round(time.monotonic() - self.begun, 3), "train_seconds": round(trained, 3)}
+        metrics, improved = self._validate(epoch)
+        self.updater.end_epoch(row | metrics)
+        taken = time.monotonic() - self.begun
+        self.seconds += taken
+        row |= metrics | {"seconds": round(taken, 3), "train_seconds": round(trained, 3)}
         self.run.log(row)
         self._say(row, improved)
-        self.updater.end_epoch(metrics)
-        patience = self.recipe.monitor.patience
-        stopped = patience is not None and self.waited >= patience
-        if stopped:
-            say(f"stopping: {self.recipe.monitor.metric} has not improved for {patience} epochs (best in epoch {self.best_epoch})")
-        self.done = end or stopped
+        self.done = end or self._out_of_patience()
         self.task.start_epoch(self.epoch)
         self.task.train()
         self._begin_epoch()
         self._save()
 
-    def _look_at_end(self) -> None:
-        if self.device.type != "cpu":
-            self._look()
+    def _validate(self, epoch: int) -> tuple[dict[str, float], bool]:
+        """The numbers of the validation part, and whether they are the best so far; then the weights are kept.
 
-    @property
-    def rate(self) -> float:
-        """The learning rate now."""
-        return self.updater.rate
+        Measured in 32 bits whatever the precision of the training, because that is how the model will be loaded.
+        """
+        with self.updater.averaged():
+            found = evaluate(self.task, self.data.evaluation("val"), self.device).metrics
+            metrics = {f"val/{name}": value for name, value in found.items()}
+            improved = self._judge(metrics, epoch)
+            if improved:
+                self.run.save_best(self.task, epoch)
+        return metrics, improved
 
     def _judge(self, metrics: dict[str, float], epoch: int) -> bool:
         """Whether this epoch is the best so far; counts the epochs waited for the next improvement."""
         monitor = self.recipe.monitor
-        if monitor.metric not in metrics:
-            raise RecipeError(f"monitor.metric: there is no {monitor.metric!r}; this task measures {', '.join(metrics)}")
-        value = metrics[monitor.metric]
+        value = measured("monitor.metric", monitor.metric, metrics)
         if better(value, self.level, monitor.mode, monitor.min_delta):
             self.level, self.waited = value, 0
         else:
@@ -226,19 +265,34 @@ class Fit:
             self.best, self.best_epoch = value, epoch
         return improved
 
+    def _out_of_patience(self) -> bool:
+        monitor = self.recipe.monitor
+        if monitor.patience is None or self.waited < monitor.patience:
+            return False
+        say(f"stopping: {monitor.metric} has not improved for {self.waited} epochs (best in epoch {self.best_epoch})")
+        return True
+
     def _say(self, row: dict[str, Any], improved: bool) -> None:
-        shown = [f"{name} {row[name]:.4g}" for name in ("train/loss", self.recipe.monitor.metric) if name in row]
-        shown += [f"{name} {row[name]:.4g}" for name in ("val/loss", f"val/{self.task.main}") if name in row and name != self.recipe.monitor.metric]
-        left = self.seconds / max(self.epoch, 1) * (self.train.epochs - self.epoch)
-        say(f"epoch {row['epoch']}/{self.train.epochs}  {'  '.join(shown)}  {clock(row['seconds'])}{'  best' if improved else ''}  ({clock(left)} left)")
+        names = dict.fromkeys(("train/loss", self.recipe.monitor.metric, "val/loss", f"val/{self.task.main}"))
+        shown = "  ".join(f"{name} {row[name]:.4g}" for name in names if name in row)
+        left = self.seconds / self.step_number * (self.total - self.step_number)
+        after = f"  ({clock(left)} left)" if left else ""
+        say(f"epoch {row['epoch']}/{self.train.epochs}  {shown}  {clock(row['seconds'])}{'  best' if improved else ''}{after}")
 
     # ------------------------------------------------------------ stopping and going on
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self.process:
+            return  # in a worker, which has inherited this handler: the training process tells it when to end
         if self.signal is not None:
             raise KeyboardInterrupt  # the second time is meant
         self.signal = number
         say(f"\n{signal.Signals(number).name}: finishing this step and saving (again to stop at once)")
+
+    def _stop(self) -> NoReturn:
+        assert self.signal is not None
+        self._save()
+        raise StoppedError(self.signal, self.run) from None
 
     def _save(self) -> None:
         state = {
@@ -249,30 +303,44 @@ class Fit:
             "waited": self.waited,
             "done": self.done,
             "seconds": self.seconds,
+            "spent": time.monotonic() - self.begun,
             "sums": self.sums,
             "gathered": self.gathered,
             "updater": self.updater.state_dict(),
             "task": self.task.state_dict(),
-            "random": {"cpu": torch.default_generator.get_state()} | ({"cuda": torch.cuda.get_rng_state()} if self.device.type == "cuda" else {}),
+            "data": self.fingerprint,
+            "threads": torch.get_num_threads(),
+            "random": {"cpu": torch.default_generator.get_state()}
+            | ({"cuda": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {}),
         }
         self.run.save_checkpoint(state)
 
-    def _resume(self) -> None:
-        state = self.run.checkpoint()
-        if state is None:
-            return
+    def _take_over(self, state: dict[str, Any]) -> None:
+        """Weights and counts of a checkpoint."""
+        if state["data"] != self.fingerprint:
+            raise DataError(
+                f"{self.run.folder}: the data in {self.data.source.root} is not what this run was trained on "
+                "(other files, labels or split): bring the old data back, or start a new run"
+            )
         self.task.load_state_dict(state["task"])
         self.updater.load_state_dict(state["updater"])
         self.step_number, self.best, self.best_epoch = state["step"], state["best"], state["best_epoch"]
-        self.level, self.waited, self.seconds = state["level"], state["waited"], state["seconds"]
-        if state["done"]:
-            self.total = self.step_number
-        self.restored = state
-        torch.default_generator.set_state(state["random"]["cpu"])
-        if "cuda" in state["random"] and self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random"]["cuda"])
+        self.level, self.waited, self.seconds, self.done = state["level"], state["waited"], state["seconds"], state["done"]
         self.run.cut_history(self.step_number)
         say(f"resuming {self.run.folder} after {self.step_number} batches")
+        before, now = state["threads"], torch.get_num_threads()
+        if before != now:
+            say(f"WARNING: {now} threads now, {before} before: sums may differ in their last bits (set OMP_NUM_THREADS={before})")
+
+    def _go_on(self, state: dict[str, Any]) -> None:
+        """What was under way within the epoch; random state last, so that nothing draws from it before the next batch."""
+        self.sums = {name: value.to(self.device) for name, value in state["sums"].items()}
+        self.gathered = state["gathered"]
+        self.sane += self.gathered
+        self.begun -= state["spent"]
+        torch.default_generator.set_state(state["random"]["cpu"])
+        if "cuda" in state["random"] and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random"]["cuda"], self.device)
 
 
 def memory_format(wish: bool | str, on: torch.device) -> torch.memory_format:
@@ -285,10 +353,14 @@ def compiled(task: Task) -> nn.Module:
     """The task compiled by torch.compile.
 
     Raises:
-        RecipeError: on a machine without a C++ compiler, which torch.compile calls.
+        RecipeError: on a machine without the C++ compiler that torch.compile calls.
     """
-    if not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
-        raise RecipeError("train.compile=true needs a C++ compiler (c++, g++ or clang++) and none was found: install one (Debian: apt-get install g++) or leave it out")
+    compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+    if shutil.which(compiler.split()[0]) is None:
+        raise RecipeError(
+            f"train.compile=true needs a C++ compiler and {compiler} was not found: install it (Debian: apt-get install g++), "
+            "name another in the environment variable CXX, or set train.compile=false"
+        )
     module: Any = torch.compile(task)
     return module  # type: ignore[no-any-return]
 
@@ -296,4 +368,3 @@ def compiled(task: Task) -> nn.Module:
 def _in_main_thread() -> bool:
     """Only there can handlers of signals be set."""
     return threading.current_thread() is threading.main_thread()
-

@@ -40,7 +40,7 @@ def factor(schedule: LrSchedule, time: float, total: float, step: float = 0.0) -
 def _one_cycle(schedule: OneCycle, time: float, total: float, step: float) -> float:
     """Smith 2018, "Super-Convergence", with cosine flanks as in PyTorch's OneCycleLR; the momentum stays as it is.
 
-    As there, the last update but those of the fall has the full rate, and the last of all the lowest.
+    As there, the last update of the rise has the full rate, and the last of all the lowest.
     """
     low, lowest = 1 / schedule.start, 1 / schedule.start / schedule.end
     peak = schedule.rise * total - step

@@ -185,7 +185,10 @@ def optimizer(weights: list[nn.Parameter], train: Train, device: torch.device) -
     try:
         match train.optimizer:
             case SGD(momentum=momentum, nesterov=nesterov, weight_decay=decay):
-                return torch.optim.SGD(weights, train.lr, momentum, weight_decay=decay, nesterov=nesterov, fused=fused)
+                sgd = torch.optim.SGD(weights, train.lr, momentum, weight_decay=decay, nesterov=nesterov, fused=fused)
+                if momentum and fused:  # its kernel fails where some weights join later (unfrozen ones) and have no momentum yet
+                    sgd.state.update({weight: {"momentum_buffer": torch.zeros_like(weight)} for weight in weights})
+                return sgd
             case Adam(betas=betas, weight_decay=decay):
                 return torch.optim.Adam(weights, train.lr, betas, weight_decay=decay, fused=fused)
             case AdamW(betas=betas, weight_decay=decay):
@@ -204,9 +207,9 @@ class Average:
 
     def __init__(self, task: nn.Module, decay: float) -> None:
         self.decay, self.steps = decay, 0
-        # By identity, under the first of its names: a tensor that two modules share would be swapped twice.
-        floats = {id(t): (name, t.detach()) for name, t in reversed(task.state_dict(keep_vars=True).items()) if t.is_floating_point()}
-        self.names, self.live = zip(*reversed(floats.values()), strict=True)
+        # By identity: a tensor that two modules share would be swapped twice.
+        floats = {id(t): (name, t.detach()) for name, t in task.state_dict(keep_vars=True).items() if t.is_floating_point()}
+        self.names, self.live = zip(*floats.values(), strict=True)
         self.kept = [tensor.clone() for tensor in self.live]
 
     @torch.no_grad()

@@ -21,5 +21,5 @@ class LinearHead(nn.Sequential):
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, width) -> (B, outputs)."""
-        output: Tensor = super().forward(input)
+        output: Tensor = super().forward(input)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return output

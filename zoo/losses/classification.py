@@ -25,7 +25,9 @@ def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = None, 
     return _weighted(logits.log_softmax(1), target, weight, smoothing)
 
 
-def focal(logits: Tensor, target: Tensor, weight: Tensor | None = None, smoothing: float = 0.0, gamma: float = 2.0, alpha: float = 1.0) -> Tensor:
+def focal(
+    logits: Tensor, target: Tensor, weight: Tensor | None = None, smoothing: float = 0.0, gamma: float = 2.0, alpha: float = 1.0
+) -> Tensor:
     """Focal loss (Lin 2017, "Focal Loss for Dense Object Detection", eq. 4) over a softmax: alpha (1 - p)^gamma times cross entropy.
 
     `alpha` scales the whole loss, as in the projects zoo reproduces; per-class weights are `weight`. With gamma 0 and alpha 1 it

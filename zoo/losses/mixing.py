@@ -23,7 +23,7 @@ def mix(image: Tensor, label: Tensor, classes: int, mixup: float, cutmix: float)
     Returns:
         Mixed images and (B, classes) float labels.
     """
-    soft = F.one_hot(label, classes).to(image.dtype)
+    soft = F.one_hot(label, classes).float()  # whatever the picture's type: shares in half floats would not add up to 1
     cut = cutmix > 0 and (mixup <= 0 or bool(torch.rand(()) < 0.5))
     alpha = cutmix if cut else mixup
     share = float(torch.distributions.Beta(alpha, alpha).sample())

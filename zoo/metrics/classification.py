@@ -68,8 +68,16 @@ class ClassificationScores(Metric):
         self.add_state("confusion", torch.zeros(classes, classes, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, predictions: Mapping[str, Tensor], batch: Mapping[str, Any]) -> None:
-        """Count a batch."""
-        cell = batch["label"] * self.classes + predictions["probabilities"].argmax(1)
+        """Count a batch.
+
+        Raises:
+            ValueError: a label is no class; it would be counted somewhere else.
+        """
+        label = batch["label"]
+        wrong = label[(label < 0) | (label >= self.classes)]
+        if len(wrong):
+            raise ValueError(f"label {int(wrong[0])}: expected a class from 0 to {self.classes - 1}")
+        cell = label * self.classes + predictions["probabilities"].argmax(1)
         self.confusion += torch.bincount(cell, minlength=self.classes**2).view(self.classes, self.classes)
 
     def compute(self) -> dict[str, float]:

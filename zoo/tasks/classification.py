@@ -53,11 +53,14 @@ class Classification(Task):
         frozen_epochs: Annotated[int, Ge(-1)] = 0,
     ) -> None:
         super().__init__()
+        if len(spec.labels) < 2:
+            raise ValueError(f"the data has {len(spec.labels)} classes, at least two are needed to tell apart")
         self.labels = spec.labels
         self.backbone, self.head = backbone, LinearHead(backbone.width, len(spec.labels), dropout)
         self.loss, self.smoothing, self.gamma, self.alpha = loss, smoothing, gamma, alpha
         self.mixup, self.cutmix, self.frozen_epochs = mixup, cutmix, frozen_epochs
         self.frozen = False
+        self.freezable = [weight for weight in backbone.parameters() if weight.requires_grad]  # not what the backbone itself holds still
         weights = torch.tensor(spec.weights or [1.0] * len(spec.labels))
         self.weighted = bool(spec.weights)
         self.register_buffer("class_weights", weights, persistent=False)  # of the training data, not of the trained model
@@ -65,7 +68,8 @@ class Classification(Task):
     def start_epoch(self, epoch: int) -> None:
         """Freeze or unfreeze the backbone."""
         self.frozen = self.frozen_epochs < 0 or epoch < self.frozen_epochs
-        self.backbone.requires_grad_(not self.frozen)
+        for weight in self.freezable:
+            weight.requires_grad_(not self.frozen)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Classification:
@@ -131,7 +135,9 @@ class Classification(Task):
 
         drawings = {
             "confusion": Drawing(
-                "Confusion matrix", confusion_matrix(examples.details["confusion"], self.labels), "Rows: truth; columns: what the model said."
+                "Confusion matrix",
+                confusion_matrix(examples.details["confusion"], self.labels),
+                "Rows: truth; columns: what the model said.",
             )
         }
         wrong, said, score = self._mistakes(examples)
@@ -144,7 +150,9 @@ class Classification(Task):
                 [self.labels[int(said[row])] for row in rows],
                 [float(score[row]) for row in rows],
             )
-            drawings["mistakes"] = Drawing("Surest mistakes", figure, f"The {len(rows)} mistakes of {len(wrong)} that the model was surest of.")
+            drawings["mistakes"] = Drawing(
+                "Surest mistakes", figure, f"The {len(rows)} mistakes of {len(wrong)} that the model was surest of."
+            )
         return drawings
 
     def tables(self, examples: Examples) -> dict[str, Table]:

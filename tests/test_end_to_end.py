@@ -1,0 +1,53 @@
+"""The way of a user: train, pack, load the file in a new process, predict a folder, submit with the data set's own ids."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import zoo
+from zoo import build
+from zoo.recipe import Recipe
+from zoo.train import train
+
+SMALL = ["data.synthetic=always", "data.size=48", "data.workers=0", "train.batch_size=16", "train.max_steps=8", "backbone.pretrained=false"]
+
+
+def zoo_command(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "zoo", *map(str, words)], capture_output=True, text=True, check=False)
+
+
+def test_mpii_from_training_to_submission(tmp_path: Path) -> None:
+    run = train("mpii_activity", SMALL)
+    packed = tmp_path / "shared.zoo"
+    done = zoo_command("pack", run.folder, "--to", packed)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(packed)
+
+    source = build.source(Recipe.read("mpii_activity", SMALL))
+    pictures = source.records["unlabelled"][0].path.parent
+    done = zoo_command("predict", packed, pictures, "--submission", tmp_path / "out.csv")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["id", "target_feature"]
+    assert [int(row["id"]) for row in rows] == sorted(int(path.stem) for path in pictures.iterdir())
+    model = zoo.load(str(run.folder))
+    said = {prediction.path.stem: source.labels.index(prediction.label) for prediction in model.predict([*pictures.iterdir()]) if prediction.path}
+    assert {row["id"]: int(row["target_feature"]) for row in rows} == said
+    assert len(source.labels) == 20 and source.labels[18] == "music playing"  # the ids of the data set, empty classes and all
+
+
+def test_simpsons_submission_has_names(tmp_path: Path) -> None:
+    run = train("simpsons_mobilenetv2", SMALL)
+    source = build.source(Recipe.read("simpsons_mobilenetv2", SMALL))
+    pictures = source.records["unlabelled"][0].path.parent
+    done = zoo_command("predict", run.folder, pictures, "--submission", tmp_path / "out.csv")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["Id", "Expected"]
+    assert {row["Id"] for row in rows} == {path.name for path in pictures.iterdir()}
+    assert {row["Expected"] for row in rows} <= set(source.labels)
