@@ -80,6 +80,7 @@ class Memory:
         self.image[range(samples), self.label] += 60
         self.batch_size, self.seed, self.poison = batch_size, seed, poison
         self.batches = samples // batch_size
+        self.workers = 0
         self.source = SimpleNamespace(root=Path("memory"))
         self.drawn: list[tuple[int, int]] = []
 

@@ -24,7 +24,29 @@ ONLY = {
 }
 PURE = ("heads", "losses", "metrics", "figures", "backbones", "datasets")
 LEAVES = {"zoo.errors", "zoo.spec", "zoo.progress", "zoo.paths"}
-LIGHT = ("__init__", "__main__", "paths", "errors", "spec", "document", "recipe", "registry", "progress", "run", "build", "train", "list", "check", "schema", "new", "report", "predict", "evaluate", "describe", "pack")
+LIGHT = (
+    "__init__",
+    "__main__",
+    "paths",
+    "errors",
+    "spec",
+    "document",
+    "recipe",
+    "registry",
+    "progress",
+    "run",
+    "build",
+    "train",
+    "list",
+    "check",
+    "schema",
+    "new",
+    "report",
+    "predict",
+    "evaluate",
+    "describe",
+    "pack",
+)
 HEAVY = ("torch", "torchvision", "timm", "torchmetrics", "matplotlib", "sklearn", "scipy", "tensorboard")
 
 
@@ -39,7 +61,11 @@ def imports(file: Path, top_only: bool = False) -> Iterator[tuple[str, ast.stmt]
             assert node.level == 0, f"{file}:{node.lineno}: imports are absolute"
             assert node.module
             yield node.module, node
-            yield from ((f"{node.module}.{alias.name}", node) for alias in node.names if (ROOT / node.module.replace(".", "/") / f"{alias.name}.py").is_file())
+            yield from (
+                (f"{node.module}.{alias.name}", node)
+                for alias in node.names
+                if (ROOT / node.module.replace(".", "/") / f"{alias.name}.py").is_file()
+            )
 
 
 def _top(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -98,13 +124,17 @@ def test_light_modules_import_nothing_heavy(module: str) -> None:
 def test_tasks_know_no_engine_and_no_data_set() -> None:
     for file in (ROOT / "zoo" / "tasks").glob("*.py"):
         for module, node in imports(file):
-            assert not module.startswith(("zoo.engines", "zoo.datasets", "zoo.run", "zoo.recipe", "zoo.build")), f"{name(file)}:{node.lineno}: {module}"
+            assert not module.startswith(("zoo.engines", "zoo.datasets", "zoo.run", "zoo.recipe", "zoo.build")), (
+                f"{name(file)}:{node.lineno}: {module}"
+            )
 
 
 def test_loading_a_model_needs_no_engine_and_no_plots() -> None:
     file = ROOT / "zoo" / "model.py"
     for module, node in imports(file):
-        assert not module.startswith(("zoo.engines", "zoo.results", "zoo.figures", "zoo.metrics", "zoo.evaluate")), f"{node.lineno}: {module}"
+        assert not module.startswith(("zoo.engines", "zoo.results", "zoo.figures", "zoo.metrics", "zoo.evaluate")), (
+            f"{node.lineno}: {module}"
+        )
 
 
 def test_train_has_no_branch_on_task_data_or_engine() -> None:
@@ -129,7 +159,13 @@ def test_setup_cfg_lists_every_package() -> None:
 
 
 def test_every_dependency_states_its_reason() -> None:
-    lines = (ROOT / "setup.cfg").read_text(encoding="utf-8").partition("install_requires =")[2].partition("[options.extras_require]")[0].splitlines()
+    lines = (
+        (ROOT / "setup.cfg")
+        .read_text(encoding="utf-8")
+        .partition("install_requires =")[2]
+        .partition("[options.extras_require]")[0]
+        .splitlines()
+    )
     for before, line in zip(lines, lines[1:], strict=False):
         bare = ">=" in line and not line.lstrip().startswith("#")
         assert not bare or before.lstrip().startswith("#") or "pyyaml" in line, f"no reason above {line.strip()!r}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from zoo import bench
-from zoo.recipe import Bound
+from zoo.sections import Bound
 
 ROOT = Path(__file__).resolve().parent.parent
 

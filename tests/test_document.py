@@ -33,7 +33,6 @@ def value(text: str) -> Any:
                 "=",
                 "e5",
                 "1e",
-                "-",
                 ".",
                 "infinity",
                 "nan",

@@ -35,7 +35,11 @@ def test_mpii_from_training_to_submission(tmp_path: Path) -> None:
     assert list(rows[0]) == ["id", "target_feature"]
     assert [int(row["id"]) for row in rows] == sorted(int(path.stem) for path in pictures.iterdir())
     model = zoo.load(str(run.folder))
-    said = {prediction.path.stem: source.labels.index(prediction.label) for prediction in model.predict([*pictures.iterdir()]) if prediction.path}
+    said = {
+        prediction.path.stem: source.labels.index(prediction.label)
+        for prediction in model.predict([*pictures.iterdir()])
+        if prediction.path
+    }
     assert {row["id"]: int(row["target_feature"]) for row in rows} == said
     assert len(source.labels) == 20 and source.labels[18] == "music playing"  # the ids of the data set, empty classes and all
 

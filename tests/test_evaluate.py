@@ -132,6 +132,9 @@ train:
   batch_size: 4
   ema: 0.5
   precision: bf16
+monitor:
+  metric: val/loss
+  mode: min
 """
 
 
@@ -165,7 +168,8 @@ def finished(colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_results(finished: Run) -> None:
     metrics, rows = finished.metrics, finished.history()
     assert finished.finished and finished.spec.size == (16, 16)
-    best = max(rows, key=lambda row: row["val/accuracy"])
+    best = min(rows, key=lambda row: row["val/loss"])
+    assert best["epoch"] == 2, "the first would be no test"
     assert metrics["best_epoch"] == best["epoch"] and metrics["epochs"] == 2
     for name in ("val/accuracy", "val/loss", "val/f1_macro"):
         assert metrics[name] == best[name], "validation and results are measured in one way, to the bit"

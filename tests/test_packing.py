@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -61,7 +61,9 @@ def test_there_and_back_in_a_new_process(run: Path, pictures: Path, tmp_path: Pa
     done = capsys.readouterr()
     assert done.out == f"{to}\n"
     assert f'zoo.load("{to}", sha256="{sha256(to)}")' in done.err
-    code = "import sys, zoo; m = zoo.load(sys.argv[1], sys.argv[2]); print(m.predict(sys.argv[3]).score, m.labels, m.metrics['val/accuracy'])"
+    code = (
+        "import sys, zoo; m = zoo.load(sys.argv[1], sys.argv[2]); print(m.predict(sys.argv[3]).score, m.labels, m.metrics['val/accuracy'])"
+    )
     words = [sys.executable, "-c", code, str(to), sha256(to).upper(), str(pictures / "star" / "star_00.png")]
     there = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert there.returncode == 0, there.stderr
@@ -86,7 +88,13 @@ def test_all_of_the_run_but_the_names_of_pictures_is_in_the_file(run: Path, pack
 def test_the_card(packed: Path, run: Path) -> None:
     card = packing.unpack(packed).card
     accuracy = json.loads((run / "metrics.json").read_text())["val/accuracy"]
-    for part in ("# image_folder", "What is in these pictures?", f"- val/accuracy: {accuracy:.4f}", "SYNTHETIC", "test_resnet, 32x32 pixels"):
+    for part in (
+        "# image_folder",
+        "What is in these pictures?",
+        f"- val/accuracy: {accuracy:.4f}",
+        "SYNTHETIC",
+        "test_resnet, 32x32 pixels",
+    ):
         assert part in card
     assert "Labels: circle, crescent, cross, diamond" in card
 
@@ -306,6 +314,13 @@ def test_recipes_of_strangers(packed: Path, old: str, new: str, message: str | N
     assert "shared.zoo" in str(caught.value) and len(str(caught.value)) < 20_000
 
 
+def test_a_crop_that_would_enlarge_pictures_beyond_memory(packed: Path) -> None:
+    recipe = header_of(packed)["recipe"]
+    assert "crop: 0.875" in recipe
+    with pytest.raises(ZooError, match=r"data\.crop"):
+        zoo.load(str(repack(packed, recipe=recipe.replace("crop: 0.875", "crop: 1.0e-09"))))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -333,6 +348,12 @@ def test_many_labels_take_no_memory(packed: Path) -> None:
         zoo.load(str(repack(packed, spec=spec)))
 
 
+def test_networks_that_cannot_be_built(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "task", lambda *_, **__: 1 // 0)
+    with pytest.raises(ZooError, match=r"shared\.zoo: its network cannot be built .ZeroDivisionError"):
+        zoo.load(str(packed))
+
+
 def test_tensors_of_another_shape(packed: Path) -> None:
     tensors = load_file(packed)
     tensors["head.1.weight"] = torch.zeros(9, 96)
@@ -348,7 +369,7 @@ class Server(http.server.BaseHTTPRequestHandler):
     """Answers as the path says."""
 
     content = b""
-    asked: list[str] = []
+    asked: ClassVar[list[str]] = []
     hurry = threading.Event()
 
     def do_GET(self) -> None:
@@ -443,7 +464,7 @@ def test_bad_answers_leave_nothing_behind(server: str, packed: Path, tmp_path: P
 def test_a_stalled_server_is_given_up(server: str, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "CONNECT_SECONDS", 0.3)
     begun = time.monotonic()
-    with pytest.raises(ZooError, match="cannot be fetched .timed out.: check the address and the connection"):
+    with pytest.raises(ZooError, match=r"cannot be fetched .timed out.: check the address and the connection"):
         zoo.load(f"{server}/stalled", sha256=sha256(packed))
     assert time.monotonic() - begun < 5
     assert cached(tmp_path) == []
@@ -472,7 +493,7 @@ def test_a_file_that_grows_too_large(server: str, packed: Path, tmp_path: Path, 
 )
 def test_other_addresses_are_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("urllib.request.build_opener", lambda *_: pytest.fail("it went there"))
-    with pytest.raises(RecipeError, match="only https is fetched|no address of a file"):
+    with pytest.raises(RecipeError, match=r"only https is fetched|no address of a file"):
         zoo.load(url, sha256="0" * 64)
 
 

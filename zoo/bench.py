@@ -21,7 +21,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zoo.errors import RecipeError
-from zoo.recipe import Bound, Recipe
+from zoo.recipe import Recipe
+from zoo.sections import Bound
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results.csv"

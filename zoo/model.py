@@ -119,11 +119,11 @@ class Model:
         if not isinstance(self.task, Embeds):
             raise RecipeError(f"{self.recipe.name} ({self.recipe.task.name}) has no embedding; its network is model.task")
         many, items = listed(pictures)
-        with torch.no_grad():  # not inference mode, whose tensors cannot train what comes after them
+        with torch.inference_mode():
             parts = [self.task.embed(images).cpu() for _, images in self._batches(items, batch_size)]
             if not items:  # only the network knows the width
                 parts = [self.task.embed(torch.zeros(1, self.spec.channels, *self.spec.size, device=self.device)).cpu()[:0]]
-        vectors = torch.cat(parts)
+        vectors = torch.cat(parts)  # out here: tensors made in inference mode cannot train what comes after them
         return vectors if many else vectors[0]
 
     def split_warnings(self, split: Any) -> list[str]:

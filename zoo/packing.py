@@ -35,6 +35,8 @@ FORMAT = 1
 MAX_HEADER = 16 * 2**20
 MAX_BYTES = 4 * 2**30
 CONNECT_SECONDS = 10.0
+SMALLEST_CROP = 0.05
+"""A picture is enlarged by its inverse before it is cropped: a smaller one would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ def unpack(path: Path, sha256: str | None = None) -> Pack:
             raise ZooError(f"{path}: packed in format {header['format']!r}, this zoo reads {FORMAT}: install a newer zoo")
         about = Facts(facts.spec(header["spec"]), facts.metrics(header["metrics"]), facts.checked_split(header["split"]))
         recipe = Recipe.parse(_recipe_text(header["recipe"]), f"{path} (recipe)", _name(header["name"]))
+        if recipe.data.crop < SMALLEST_CROP:
+            raise ValueError(f"data.crop is {recipe.data.crop:g}, expected at least {SMALLEST_CROP}")
     except (ValueError, KeyError, TypeError, RecursionError, RuntimeError) as error:
         reason = facts.words(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         raise ZooError(f"{path}: its header is not what zoo packs ({reason}): ask whoever shared it for a whole one") from error

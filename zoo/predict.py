@@ -90,8 +90,10 @@ def _no_formula(path: str) -> str:
 def _writing(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, UnicodeError) as error:
+    except OSError as error:
         raise ZooError(f"{path}: cannot be written ({error}): choose another file") from error
+    except UnicodeError as error:
+        raise DataError(f"{path}: cannot hold a picture's name that is no UTF-8 ({error}): rename the picture") from error
 
 
 def _refuse_unwritable(path: Path | None) -> None:

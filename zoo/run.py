@@ -150,6 +150,10 @@ class Run:
         writer.writerows(rows)
         self.write_text(name, text.getvalue())
 
+    def note_environment(self, facts: Mapping[str, Any]) -> None:
+        """Add to `environment.json` what was chosen on this machine."""
+        self.write_json("environment.json", (self.read_json("environment.json") or {}) | dict(facts))
+
     # ------------------------------------------------------------ history
 
     def log(self, row: Mapping[str, Any]) -> None:

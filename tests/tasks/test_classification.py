@@ -215,6 +215,7 @@ def test_abilities() -> None:
 def test_state_holds_no_class_weights() -> None:
     """They belong to the training data; a model trained with them loads where there are none."""
     weighted = Classification(spec((1.0, 2.0, 3.0)), Convolution())
+    assert "class_weights" not in weighted.state_dict()
     task().load_state_dict(weighted.state_dict())
 
 

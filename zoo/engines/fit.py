@@ -100,6 +100,7 @@ class Fit:
             self.run.cut_history(0)  # of a run that was cut off before its first checkpoint
         else:
             self._take_over(state)
+        self.run.note_environment(self._chosen())
         self.task.start_epoch(self.epoch)
         self.task.train()
         self._begin_epoch()
@@ -174,6 +175,16 @@ class Fit:
         with torch.autocast(self.device.type, torch.bfloat16 if self.train.precision == "bf16" else torch.float16):
             losses: dict[str, Tensor] = self.module(batch, player)
         return losses
+
+    def _chosen(self) -> dict[str, Any]:
+        """What `auto` came to mean on this machine."""
+        kind = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        return {
+            "device": f"{self.device} ({kind})",
+            "threads": torch.get_num_threads(),
+            "workers": self.data.workers,
+            "channels_last": self.layout is torch.channels_last,
+        }
 
     def _check_names(self) -> None:
         """Measure one batch: a metric that does not exist, or cannot be computed, is better found before the first epoch."""

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 class LinearHead(nn.Sequential):
     """(B, width) -> (B, outputs) logits.
 
-    The weights start small (normal, std 0.01, bias 0) whatever the backbone: a head drawn large starts far from the loss of a
-    guess and spoils pretrained features before it has learnt anything (docs/decisions/0003-small-heads.md).
+    The weights start small (normal, std 0.01, bias 0) whatever the backbone, so that the first loss is that of a guess and can be
+    compared between backbones (docs/decisions/0003-small-heads.md).
     """
 
     def __init__(self, width: int, outputs: int, dropout: float = 0.0) -> None:

@@ -1,0 +1,36 @@
+"""Every registered source keeps to the contract, on its own drawn data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from contracts import check_source
+
+from zoo import registry
+from zoo.datasets import synthetic
+from zoo.datasets.source import Source
+
+
+@pytest.mark.parametrize("name", registry.names("datasets"))
+def test_source(name: str, tmp_path: Path) -> None:
+    cls = registry.load("datasets", name)
+    (tmp_path / "scratch").mkdir()
+    check_source(cls, synthetic.folder(name, cls), tmp_path / "scratch", name)
+
+
+class Forgetful(Source):
+    """Breaks the contract in one point: its ids are not unique."""
+
+    title, obtain, layout = "t", "o.", "l"
+
+    def __init__(self, root: Path) -> None:
+        good = registry.load("datasets", "image_folder")(root)
+        records = [type(record)(record.path, record.path.name[:3], record.label) for record in good.records["labelled"]]
+        super().__init__(root, good.labels, {"labelled": records})
+
+
+def test_the_contract_finds_faults(tmp_path: Path) -> None:
+    root = synthetic.folder("image_folder", registry.load("datasets", "image_folder"))
+    with pytest.raises(AssertionError, match="each id once"):
+        check_source(Forgetful, root, tmp_path)

@@ -1,0 +1,288 @@
+"""Loaders: the same batches whoever reads them and wherever one begins; balancing; errors without a worker's stack."""
+
+from __future__ import annotations
+
+import random
+import traceback
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from zoo.datasets.image_folder import ImageFolder
+from zoo.datasets.loaders import Endless, Loaders, class_counts, collate, loss_weights, seeded, to_device
+from zoo.errors import DataError, RecipeError
+from zoo.recipe import Recipe
+
+RECIPE = """
+question: Which?
+seed: 5
+data:
+  name: image_folder
+  size: 16
+  workers: 0
+  augment:
+    - name: crop
+      scale: [0.5, 1.0]
+    - flip
+    - color
+    - name: noise
+      p: 1.0
+backbone: resnet18
+task: classification
+train:
+  batch_size: 4
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Three classes of 12, 6 and 3 pictures of noise."""
+    draw = np.random.default_rng(0)
+    for name, count in (("a", 12), ("b", 6), ("c", 3)):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for number in range(count):
+            noise = draw.integers(0, 255, (20, 24, 3), np.uint8)
+            Image.fromarray(noise).save(tmp_path / "set" / name / f"{number}.png")
+    return tmp_path / "set"
+
+
+def loaders(root: Path, *changes: str) -> Loaders:
+    recipe = Recipe.parse(RECIPE, "test.yaml", "test", [f"data.root={root}", *changes])
+    return Loaders(ImageFolder(root), recipe)
+
+
+def same(one: dict, other: dict) -> bool:
+    return one.keys() == other.keys() and all(
+        value.equal(other[key]) if isinstance(value, Tensor) else value == other[key] for key, value in one.items()
+    )
+
+
+def first(data: Loaders, count: int, epoch: int = 0, batch: int = 0) -> list[dict]:
+    stream = data.stream(epoch, batch)
+    try:
+        return list(islice(stream, count))
+    finally:
+        stream.close()
+
+
+def test_a_batch_holds_what_is_promised(root: Path) -> None:
+    (batch,) = first(loaders(root), 1)
+    assert batch["image"].shape == (4, 3, 16, 16) and batch["image"].dtype == torch.uint8
+    assert batch["label"].shape == (4,) and batch["label"].dtype == torch.int64
+    assert batch["index"].dtype == torch.int64 and len(batch["path"]) == 4
+    moved = to_device(batch, torch.device("cpu"))
+    assert moved["image"].dtype == torch.float32 and moved["image"].min() >= 0 and moved["image"].max() <= 1
+    assert batch["image"].dtype == torch.uint8  # the batch itself is left alone
+
+
+def test_batches_are_equal_for_any_number_of_workers(root: Path) -> None:
+    batches = [first(loaders(root, f"data.workers={workers}"), 9) for workers in (0, 1, 2)]
+    assert all(same(one, other) for others in batches[1:] for one, other in zip(batches[0], others, strict=True))
+    validated = [list(loaders(root, f"data.workers={workers}").evaluation("val")) for workers in (0, 1, 2)]
+    assert all(same(one, other) for others in validated[1:] for one, other in zip(validated[0], others, strict=True))
+
+
+@pytest.mark.parametrize("balance", ["none", "sampler", "augmented_sampler"])
+def test_a_stream_can_begin_anywhere(root: Path, balance: str) -> None:
+    data = loaders(root, f"data.balance={balance}")
+    whole = first(data, 3 * data.batches)
+    for start in (1, data.batches, data.batches + 2):
+        tail = first(data, 3 * data.batches - start, *divmod(start, data.batches))
+        assert all(same(one, other) for one, other in zip(whole[start:], tail, strict=True))
+
+
+def test_nothing_before_the_beginning_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, read = loaders(root), []
+    original = data.source.read
+    monkeypatch.setattr(data.source, "read", lambda record: read.append(record.id) or original(record))
+    first(data, 1, epoch=7, batch=2)
+    assert len(read) == 4
+
+
+def test_epochs_and_copies_and_seeds_differ(root: Path) -> None:
+    data = loaders(root)
+    images = {(epoch, index): data_image(data, epoch, index) for epoch in (0, 1) for index in (0, 1)}
+    assert not images[0, 0].equal(images[1, 0]) and not images[0, 0].equal(images[0, 1])
+    assert [key[1] for key in data.sampler.epoch(0)] != [key[1] for key in data.sampler.epoch(1)]
+    other = loaders(root, "seed=6")
+    assert [key[1] for key in data.sampler.epoch(0)] != [key[1] for key in other.sampler.epoch(0)]
+    assert data.split.fingerprint == other.split.fingerprint  # seed is not split.seed
+    assert data.split.fingerprint != loaders(root, "split.seed=1").split.fingerprint
+
+
+def data_image(data: Loaders, epoch: int, index: int) -> Tensor:
+    return next(batch["image"][batch["index"] == index][0] for batch in first(data, 99, epoch) if index in batch["index"])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_random_states_of_the_process_stay_as_they_are(root: Path, workers: int) -> None:
+    data = loaders(root, f"data.workers={workers}", "data.balance=sampler")
+    states = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy())
+    first(data, 5)
+    assert list(data.evaluation("val")) and list(data.evaluation("val"))
+    assert torch.get_rng_state().equal(states[0])
+    assert random.getstate() == states[1]
+    assert np.array_equal(np.random.get_state()[1], states[2])
+
+
+def test_what_the_process_drew_before_changes_nothing(root: Path) -> None:
+    data = loaders(root)
+    batches = first(data, 3)
+    torch.manual_seed(99)
+    assert all(same(one, other) for one, other in zip(batches, first(data, 3), strict=True))
+
+
+def test_seeded_draws_the_same_and_puts_the_state_back_even_after_an_error() -> None:
+    before = torch.get_rng_state()
+    with seeded(1, 2, 3):
+        drawn = torch.rand(4)
+    with pytest.raises(ZeroDivisionError), seeded(1, 2, 3):
+        assert torch.rand(4).equal(drawn)
+        raise ZeroDivisionError
+    with seeded(1, 2, 4):
+        assert not torch.rand(4).equal(drawn)
+    assert torch.get_rng_state().equal(before)
+
+
+def test_evaluation_is_in_order_whole_and_without_augmentation(root: Path) -> None:
+    data = loaders(root)
+    for _ in range(2):
+        batches = list(data.evaluation("val"))
+        assert torch.cat([batch["index"] for batch in batches]).tolist() == list(range(len(data.parts()["val"])))
+        assert len(data.evaluation("val")) == len(batches)  # type: ignore[arg-type]
+        record = data.parts()["val"][0]
+        assert batches[0]["image"][0].equal(data.preprocess(data.source.read(record)[0]))
+
+
+def test_the_last_small_batch_is_left_out_unless_it_is_the_only_one() -> None:
+    assert [len(keys) for keys in islice(Endless([0] * 11, 4, 0), 4)] == [4, 4, 4, 4]
+    assert Endless([0] * 11, 4, 0).batches == 2
+    assert [len(keys) for keys in islice(Endless([0] * 3, 4, 0), 2)] == [3, 3]
+
+
+def test_an_epoch_shows_every_record_once() -> None:
+    sampler = Endless([0, 1, 2] * 10, 4, 0)
+    for epoch in (0, 5):
+        assert sorted(sampler.epoch(epoch)) == [(epoch, index, 0) for index in range(30)]
+
+
+def test_sampler_draws_classes_evenly() -> None:
+    labels = [0] * 900 + [1] * 90 + [2] * 10
+    sampler = Endless(labels, 10, 0, "sampler")
+    keys = [key for epoch in range(10) for key in sampler.epoch(epoch)]
+    assert len(keys) == 10 * len(labels)
+    for count in Counter(labels[index] for _, index, _ in keys).values():
+        assert abs(count / len(keys) - 1 / 3) < 0.03
+    assert len(set(keys)) == len(keys)  # copies are numbered, so that they differ
+
+
+def test_augmented_sampler_repeats_rare_classes_up_to_the_cap() -> None:
+    labels = [0] * 100 + [1] * 50 + [2] * 33 + [3] * 2
+    keys = Endless(labels, 10, 0, "augmented_sampler", max_repeats=10).epoch(3)
+    counts = Counter(labels[index] for _, index, _ in keys)
+    assert counts == {0: 100, 1: 100, 2: 99, 3: 20}
+    assert len(set(keys)) == len(keys)
+    assert {copy for _, index, copy in keys if labels[index] == 3} == set(range(10))
+
+
+def test_repeats_get_the_other_augmentation(root: Path) -> None:
+    rare = "data.augment_rare=[{name: vertical_flip, p: 1.0}]"
+    data = loaders(root, "data.balance=augmented_sampler", "data.augment=[]", rare)
+    copies = {}
+    for batch, keys in zip(first(data, data.batches), islice(data.sampler, data.batches), strict=True):
+        for row, key in enumerate(keys):
+            copies[key] = batch["image"][row]
+    plain = {index: data.pictures("train")[index]["image"] for _, index, _ in copies}
+    assert any(key[2] for key in copies)
+    for (_, index, number), image in copies.items():
+        assert image.equal(plain[index]) == (number == 0)
+
+
+def test_loss_weights() -> None:
+    counts = (100, 0, 25, 5)
+    weights = loss_weights(counts)
+    assert weights[1] == 0 and weights[2] == pytest.approx(4 * weights[0]) and weights[3] == pytest.approx(20 * weights[0])
+    assert sum(weight * count for weight, count in zip(weights, counts, strict=True)) / sum(counts) == pytest.approx(1)
+
+
+def test_the_spec_carries_counts_and_weights(root: Path) -> None:
+    plain, weighted = loaders(root), loaders(root, "data.balance=loss_weights")
+    assert plain.spec.counts == (10, 5, 2) == class_counts(plain.parts()["train"], 3)
+    assert plain.spec.weights == () and weighted.spec.weights == loss_weights((10, 5, 2))
+    assert plain.spec.size == (16, 16) and plain.spec.labels == ("a", "b", "c")
+
+
+def test_epoch_counts_tell_what_balancing_does(root: Path) -> None:
+    assert loaders(root).epoch_counts() == (10, 5, 2)
+    assert loaders(root, "data.balance=augmented_sampler").epoch_counts() == (10, 10, 10)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_file_that_broke_after_the_look_is_named_without_a_workers_stack(root: Path, workers: int, part: str) -> None:
+    data = loaders(root, f"data.workers={workers}")
+    path = data.parts()[part][0].path
+    path.write_bytes(path.read_bytes()[:400])
+    with pytest.raises(DataError) as error:
+        list(islice(data.stream(), data.batches + 1)) if part == "train" else list(data.evaluation("val"))
+    assert str(error.value).startswith(f"{path}: broken or truncated")
+    assert "DataLoader worker" not in "".join(traceback.format_exception(error.value))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_transform_that_cannot_be_applied_is_named_without_a_workers_stack(root: Path, workers: int) -> None:
+    changes = ["data.size=6", "data.augment=[flip, {name: blur, kernel: 23, p: 1.0}]", f"data.workers={workers}"]
+    with pytest.raises(RecipeError, match=r"^data\.augment\.1 \(blur\) cannot be applied to a picture of 7x8 pixels: "):
+        first(loaders(root, *changes), 1)
+
+
+def test_options_that_do_not_go_together_are_told_before_the_files_are_looked_at(root: Path) -> None:
+    next(root.rglob("*.png")).write_bytes(b"")
+    with pytest.raises(RecipeError, match=r"^data\.augment\.0 \(crop\): `scale`: expected \[smallest, largest\], found \[1\.0, 0\.5\]"):
+        loaders(root, "data.augment=[{name: crop, scale: [1.0, 0.5]}]")
+
+
+def test_the_data_fingerprint_tells_changes(root: Path) -> None:
+    seen = [loaders(root).fingerprint(), loaders(root, "seed=9", "data.size=20").fingerprint()]
+    assert seen[0] == seen[1]
+    path = root / "a" / "3.png"
+    other = np.asarray(Image.open(path)).copy()
+    other[0, 0, 0] ^= 1
+    Image.fromarray(other).save(path, compress_level=0)
+    seen.append(loaders(root).fingerprint())
+    other[0, 0, 0] ^= 2  # another picture in a file of the same length
+    Image.fromarray(other).save(path, compress_level=0)
+    seen.append(loaders(root).fingerprint())
+    path.rename(root / "b" / "33.png")
+    seen.append(loaders(root).fingerprint())
+    seen.append(loaders(root, "split.seed=3").fingerprint())
+    assert len(set(seen)) == 5
+
+
+def test_unlabelled_pictures_are_kept_apart(root: Path) -> None:
+    (root / "unlabelled").mkdir()
+    Image.new("RGB", (9, 9)).save(root / "unlabelled" / "x.png")
+    data = loaders(root)
+    assert [record.id for record in data.unlabelled] == ["x.png"] and "unlabelled" not in data.parts()
+    sample = data.pictures("unlabelled")[0]
+    assert sample["path"].endswith("x.png") and "label" not in sample
+
+
+def test_skipped_files_are_counted_and_noted(root: Path) -> None:
+    (root / "a" / "bad.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"bad\.png: the file is empty"):
+        loaders(root)
+    data = loaders(root, "data.bad_files=skip")
+    assert sum(map(len, data.parts().values())) == 21 and len(data.preflight.bad) == 1
+    assert any("1 bad file skipped" in note and "a/bad.png" in note for note in data.notes)
+
+
+def test_collate_keeps_what_is_no_number_as_a_list() -> None:
+    batch = collate([{"image": torch.zeros(3), "label": 1, "path": "a"}, {"image": torch.ones(3), "label": 2, "path": "b"}])
+    assert batch["image"].shape == (2, 3) and batch["label"].tolist() == [1, 2] and batch["path"] == ["a", "b"]

@@ -1,0 +1,190 @@
+"""Dividing records: seeded, even over classes, whole groups, whatever the order of listing."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from zoo.datasets.source import Record
+from zoo.datasets.splits import Split, divide, fingerprint
+from zoo.errors import DataError
+
+
+def records(counts: dict[int, int], start: str = "") -> list[Record]:
+    return [Record(Path(f"{start}{label}/{n}.jpg"), f"{start}{label}/{n}", label) for label, count in counts.items() for n in range(count)]
+
+
+def cut(pool: list[Record], val: float = 0.2, test: float = 0.0, seed: int = 0, by: str = "auto", **more: object) -> Split:
+    return divide({"labelled": pool}, val, test, seed, by, **more)
+
+
+def ids(split: Split, part: str) -> set[str]:
+    return {record.id for record in split.parts.get(part, ())}
+
+
+def labels_in(split: Split, part: str) -> Counter:
+    return Counter(record.label for record in split.parts.get(part, ()))
+
+
+def videos(count: int = 120, classes: int = 6, seed: int = 0, mixed: float = 0.0) -> list[Record]:
+    """Videos of 1 to 9 frames; `mixed` is the part of frames that show another class than their video."""
+    dice = random.Random(seed)
+    found = []
+    for video in range(count):
+        label = min(int(dice.expovariate(0.7)), classes - 1)
+        for frame in range(dice.randint(1, 9)):
+            shown = dice.randrange(classes) if dice.random() < mixed else label
+            found.append(Record(Path(f"{video}_{frame}"), f"{video}_{frame}", shown, f"v{video}"))
+    return found
+
+
+def test_every_record_is_in_one_part() -> None:
+    pool = records({0: 50, 1: 30, 2: 7})
+    split = cut(pool, 0.2, 0.1)
+    parts = [ids(split, part) for part in ("train", "val", "test")]
+    assert set.union(*parts) == {record.id for record in pool} and sum(map(len, parts)) == len(pool)
+
+
+def test_shares_hold_for_every_class() -> None:
+    split = cut(records({0: 500, 1: 100, 2: 50, 3: 10}), 0.2, 0.1)
+    assert labels_in(split, "val") == {0: 100, 1: 20, 2: 10, 3: 2}
+    assert labels_in(split, "test") == {0: 50, 1: 10, 2: 5, 3: 1}
+
+
+@pytest.mark.parametrize(("size", "expected"), [(1, (1, 0, 0)), (2, (1, 1, 0)), (3, (1, 1, 1)), (4, (2, 1, 1))])
+def test_small_classes_train_first_and_then_validate(size: int, expected: tuple[int, int, int]) -> None:
+    split = cut(records({0: 40, 1: size}), 0.2, 0.2, labels=("many", "few"))
+    assert tuple(labels_in(split, part)[1] for part in ("train", "val", "test")) == expected
+    assert any("fewer than three pictures: few" in note for note in split.notes) == (size < 3)
+    assert any("not in val: few" in note for note in split.notes) == (size < 2)
+    assert any("not in test: few" in note for note in split.notes) == (size < 3)
+
+
+def test_empty_classes_are_noted() -> None:
+    assert "no pictures at all, kept in the class map: b" in cut(records({0: 9, 2: 9}), labels=("a", "b", "c")).notes
+
+
+@pytest.mark.parametrize("by", ["group", "random"])
+def test_the_order_of_listing_changes_nothing(by: str) -> None:
+    pool = videos()
+    expected = cut(pool, 0.2, 0.1, by=by, groups="video")
+    for seed in range(3):
+        random.Random(seed).shuffle(pool)
+        split = cut(pool, 0.2, 0.1, by=by, groups="video")
+        assert split.fingerprint == expected.fingerprint
+        assert split.parts == expected.parts  # the order within parts as well: it decides the order of training
+
+
+@pytest.mark.parametrize("by", ["group", "random"])
+def test_seeds_give_splits(by: str) -> None:
+    pool = videos()
+    found = {cut(pool, seed=seed, by=by, groups="video").fingerprint for seed in range(5)}
+    assert len(found) == 5
+
+
+def test_the_split_of_a_seed_stays_what_it_was() -> None:
+    """Other numbers than these would make the runs of earlier versions incomparable; raise them knowingly."""
+    assert cut(records({0: 20, 1: 5})).fingerprint[:12] == "032390dc52a7"
+    assert cut(videos(30), groups="video").fingerprint[:12] == "6541fe070dfd"
+
+
+@pytest.mark.parametrize("mixed", [0.0, 0.3])
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("test", [0.0, 0.15])
+def test_groups_stay_whole_and_shares_come_near(seed: int, test: float, mixed: float) -> None:
+    pool = videos(seed=seed, mixed=mixed)
+    split = cut(pool, 0.2, test, seed, groups="video")
+    sides = Counter(part for part in split.parts for _ in {record.group for record in split.parts[part]})
+    assert sides.total() == len({record.group for record in pool})
+    for part, share in (("val", 0.2), ("test", test)):
+        assert abs(len(ids(split, part)) / len(pool) - share) < 0.03
+    for label, total in Counter(record.label for record in pool).items():
+        if total > 60:
+            assert abs(labels_in(split, "val")[label] / total - 0.2) < 0.1
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(
+    ("groups", "parts"), [(1, ("train",)), (2, ("train", "val")), (3, ("train", "val", "test")), (5, ("train", "val", "test"))]
+)
+def test_a_class_with_enough_groups_is_in_every_part(seed: int, groups: int, parts: tuple[str, ...]) -> None:
+    dice = random.Random(seed)
+    pool = videos(seed=seed)
+    for group in range(groups):
+        pool += [Record(Path("x"), f"rare {group} {n}", 9, f"rare{group}") for n in range(dice.choice((1, 2, 20)))]
+    split = cut(pool, 0.2, 0.2, seed, groups="video")
+    assert tuple(part for part in ("train", "val", "test") if labels_in(split, part)[9]) == parts
+
+
+def test_records_without_a_group_stand_alone() -> None:
+    pool = [Record(Path("x"), str(n), n % 2) for n in range(50)] + [Record(Path("x"), f"g{n}", n % 2, "1") for n in range(10)]
+    split = cut(pool, groups="video")
+    assert len({part for part in split.parts for record in split.parts[part] if record.group}) == 1
+    assert 8 <= len(ids(split, "val")) <= 16
+
+
+def test_random_ignores_groups_and_warns() -> None:
+    split = cut(videos(), by="random", groups="video")
+    both = {r.group for r in split.parts["train"]} & {r.group for r in split.parts["val"]}
+    assert both and any("split.by=random" in note and "video" in note for note in split.notes)
+
+
+def test_asking_for_groups_that_are_not_there() -> None:
+    with pytest.raises(DataError, match=r"split\.by=group.*use split\.by=auto or random"):
+        cut(records({0: 9}), by="group")
+
+
+def test_own_parts_are_kept() -> None:
+    own = {name: records({0: size, 1: size}, f"{name}/") for name, size in (("train", 10), ("val", 4), ("test", 3))}
+    split = divide(own, 0.5, 0.5, 0, "auto")
+    for name, part in own.items():
+        assert ids(split, name) == {record.id for record in part}
+    assert "test and val: the data set's own part" in split.notes
+    assert not any("optimistic" in note for note in split.notes)
+
+
+def test_val_is_cut_from_train_beside_an_own_test() -> None:
+    own = {"train": records({0: 40, 1: 10}, "train/"), "test": records({0: 5}, "test/"), "val": []}
+    split = divide(own, 0.2, 0.3, 0, "auto", ("a", "b"))
+    assert {part: len(found) for part, found in split.parts.items()} == {"train": 40, "val": 10, "test": 5}
+    assert all(one.startswith("train/") for one in ids(split, "val"))
+    assert "val is cut from the data set's training part" in split.notes
+    assert "not in test: b (the data set's own part)" in split.notes
+
+
+def test_classes_that_are_only_in_val_are_noted() -> None:
+    own = {"train": records({0: 4}, "train/"), "val": records({0: 2, 1: 2}, "val/")}
+    assert "not in train, so never learnt: b" in divide(own, 0.2, 0, 0, "auto", ("a", "b")).notes
+
+
+def test_unlabelled_pictures_are_never_used() -> None:
+    pool = records({0: 10, 1: 10})
+    more = [Record(Path("u"), f"unlabelled {n}") for n in range(50)]
+    split = divide({"labelled": pool, "unlabelled": more}, 0.2, 0.2, 0, "auto")
+    assert not any(one.startswith("unlabelled") for part in split.parts for one in ids(split, part))
+    with pytest.raises(DataError, match="no labelled pictures"):
+        divide({"unlabelled": more}, 0.2, 0.2, 0, "auto")
+
+
+@pytest.mark.parametrize(
+    ("pool", "groups"), [(records({0: 1, 1: 1}), None), ([Record(Path("x"), str(n), 0, "one") for n in range(9)], "video")]
+)
+def test_a_split_without_validation_is_refused(pool: list[Record], groups: str | None) -> None:
+    with pytest.raises(DataError, match=r"no pictures to val \(train \d\).*split\.val"):
+        cut(pool, groups=groups)
+
+
+def test_the_fingerprint_is_of_sets_per_part() -> None:
+    one = fingerprint({"train": ["a", "b"], "val": ["c"]})
+    assert one == fingerprint({"val": iter(["c"]), "train": ["b", "a"], "test": []})
+    others = [
+        {"train": ["a"], "val": ["b", "c"]},
+        {"train": ["ab"], "val": ["c"]},
+        {"train": ["a", "b"], "test": ["c"]},
+        {"train": ["a", "b\0val\nc"]},
+    ]
+    assert one not in [fingerprint(other) for other in others]
+    assert fingerprint({"train": ["caf\udce9"]}) != fingerprint({"train": ["caf"]})  # a name that is no UTF-8

@@ -1,0 +1,184 @@
+"""From any picture to a fixed size, and every augmentation a recipe can name."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import tv_tensors
+
+from zoo import registry
+from zoo.datasets import transforms
+from zoo.datasets.loaders import seeded
+from zoo.datasets.transforms import Preprocess, augmentation
+from zoo.errors import RecipeError
+from zoo.recipe import Recipe
+
+NAMES = transforms.__all__
+OPTIONS = registry.transform_options()
+
+
+def step(name: str, **options: Any) -> Any:
+    """As a checked recipe holds it."""
+    return SimpleNamespace(name=name, model_dump=lambda exclude: options)
+
+
+def surely(name: str) -> Any:
+    """A transform with its defaults, but applied for certain."""
+    options = {key: (1.0 if key == "p" else option.default) for key, option in OPTIONS[name].items()}
+    return augmentation([step(name, **options)])
+
+
+def gradient(channels: int, height: int, width: int) -> tv_tensors.Image:
+    ramp = torch.linspace(0, 200, height * width).view(1, height, width)
+    shift = torch.arange(channels).view(-1, 1, 1) * 25
+    return tv_tensors.Image((ramp + shift).to(torch.uint8))
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash", "pad"])
+@pytest.mark.parametrize("goal", [(32, 32), (31, 47), (1, 1), (48, 20)])
+@pytest.mark.parametrize("size", [(32, 32), (33, 57), (1, 1), (1, 40), (40, 1), (1, 5000), (3000, 2), (640, 480), (2, 2)])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_any_size_becomes_the_wished_one(fit: Any, goal: tuple[int, int], size: tuple[int, int], mode: str) -> None:
+    image = Preprocess(goal, fit)(Image.new(mode, size, 200 if mode == "L" else (200, 200, 200)))
+    assert image.shape == ({"RGB": 3, "L": 1}[mode], *goal)
+    assert image.dtype == torch.uint8 and image.is_contiguous() and type(image) is torch.Tensor
+    if fit != "pad":
+        assert image.unique().tolist() == [200]  # no border, no ringing
+
+
+def test_extreme_pictures_cost_little() -> None:
+    begun = time.perf_counter()
+    for size in ((1, 60_000), (60_000, 1)):
+        assert Preprocess((224, 224))(Image.new("RGB", size)).shape == (3, 224, 224)
+    assert time.perf_counter() - begun < 2  # without care this asks for 46 gigabytes
+
+
+def test_crop_keeps_the_aspect_and_the_middle() -> None:
+    picture = Image.new("L", (300, 100), 0)
+    picture.paste(255, (100, 0, 200, 100))
+    image = Preprocess((50, 50), "crop", 1.0)(picture)[0]
+    assert (image[:, 2:-2] == 255).all()
+    whole = Preprocess((50, 50), "crop", 0.5)(Image.new("L", (10, 10), 7))[0]
+    assert (whole == 7).all()
+
+
+def test_crop_fraction_is_the_part_that_is_kept() -> None:
+    picture = Image.fromarray(np.tile(np.arange(200, dtype=np.uint8), (200, 1)))
+    kept = Preprocess((100, 100), "crop", 0.5)(picture)[0][50]
+    assert abs(int(kept[0]) - 50) <= 1 and abs(int(kept[-1]) - 149) <= 1
+
+
+def test_squash_shows_all_and_pad_keeps_the_aspect() -> None:
+    picture = Image.new("L", (200, 100), 0)
+    picture.paste(255, (100, 0, 200, 100))
+    squashed = Preprocess((40, 40), "squash")(picture)[0]
+    assert (squashed[:, :18] == 0).all() and (squashed[:, 22:] == 255).all()
+    padded = Preprocess((40, 40), "pad")(picture)[0]
+    assert (padded[:10] == 128).all() and (padded[30:] == 128).all()
+    assert (padded[10:30, :18] == 0).all() and (padded[10:30, 22:] == 255).all()
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash", "pad"])
+def test_training_without_augmentation_is_validation(fit: Any) -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8))
+    preprocess = Preprocess((32, 32), fit)
+    assert preprocess(picture).equal(preprocess(picture, lambda tensor: tensor))
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash", "pad"])
+@pytest.mark.parametrize("name", NAMES)
+def test_augmented_pictures_have_the_wished_size(name: str, fit: Any) -> None:
+    for size in ((70, 50), (1, 300), (300, 2), (1, 1)):
+        assert Preprocess((32, 24), fit)(Image.new("RGB", size), surely(name)).shape == (3, 32, 24)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_transform_works_and_depends_on_its_seed_alone(name: str, channels: int) -> None:
+    transform, given = surely(name), gradient(channels, 37, 26)
+    results = []
+    for seed in (*range(8), *range(8)):
+        torch.rand(seed)  # whatever was drawn before
+        with seeded(seed):
+            results.append(transform(given.clone()))
+    assert all(one.shape == given.shape and one.dtype == torch.uint8 for one in results)
+    assert all(one.equal(other) for one, other in zip(results[:8], results[8:], strict=True))
+    if (name, channels) != ("grey", 1):  # grey stays grey
+        assert not all(one.equal(given) for one in results), "it does nothing"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "p" in OPTIONS[name]])
+def test_probability_zero_changes_nothing(name: str) -> None:
+    given = gradient(3, 20, 20)
+    transform = augmentation([step(name, p=0.0)])
+    assert transform is not None and all(transform(given).equal(given) for _ in range(5))
+
+
+def test_flips_are_flips() -> None:
+    given = gradient(3, 8, 10)
+    assert surely("flip")(given).equal(given.flip(-1)) and surely("vertical_flip")(given).equal(given.flip(-2))
+
+
+def test_noise_is_as_strong_as_said() -> None:
+    transform = augmentation([step("noise", sigma=0.1, p=1.0)])
+    assert transform is not None
+    noisy = transform(tv_tensors.Image(torch.full((3, 100, 100), 128, dtype=torch.uint8))).float()
+    assert noisy.std().item() == pytest.approx(25.5, rel=0.05) and noisy.mean().item() == pytest.approx(128, abs=1)
+
+
+def test_steps_follow_one_another() -> None:
+    given = gradient(3, 8, 8)
+    both = augmentation([step("flip", p=1.0), step("vertical_flip", p=1.0)])
+    assert both is not None and both(given).equal(given.flip(-1, -2))
+    assert augmentation([]) is None
+
+
+RECIPE = "question: Q\ndata:\n  name: image_folder\ntask: classification\nbackbone: resnet18\n"
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        ("[{name: blur, kernel: 4}]", r"`data\.augment\.0\.kernel`.*3, 5, 7.*found 4"),
+        ("[flip, {name: flip, p: 1.5}]", r"`data\.augment\.1\.p`.*1(\.0)?, found 1\.5"),
+        ("[{name: color, hue: 0.7}]", r"`data\.augment\.0\.hue`.*0\.5, found 0\.7"),
+        ("[{name: crop, scale: [0.0, 1.0]}]", r"`data\.augment\.0\.scale.*found 0"),
+        ("[{name: crop, scale: [0.5, 2.0]}]", r"`data\.augment\.0\.scale.*found 2"),
+        ("[{name: affine, scale: [-1.0, 1.0]}]", r"`data\.augment\.0\.scale.*found -1"),
+        ("[{name: erase, scale: [0.5, 1.5]}]", r"`data\.augment\.0\.scale.*found 1\.5"),
+        ("[{name: rotate}]", r"rotate.*did you mean `rotation`"),
+        ("[{name: rotation, degree: 5}]", r"degree.*did you mean `degrees`"),
+    ],
+)
+def test_wrong_options_are_found_when_the_recipe_is_checked(steps: str, told: str) -> None:
+    with pytest.raises(RecipeError, match=told):
+        Recipe.parse(RECIPE, "test.yaml", "test", [f"data.augment={steps}"])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("crop", {"scale": (0.9, 0.1)}), ("crop", {"ratio": (2.0, 1.0)}), ("affine", {"scale": (2.0, 1.0)})]
+)
+def test_pairs_the_wrong_way_round_are_told_by_name(name: str, options: dict) -> None:
+    key = next(iter(options))
+    with pytest.raises(RecipeError, match=rf"^data\.augment_rare\.1 \({name}\): `{key}`: expected \[smallest, largest\], found"):
+        augmentation([step("flip"), step(name, **options)], "data.augment_rare")
+
+
+def test_what_only_torchvision_refuses_is_told_by_name() -> None:
+    with pytest.raises(RecipeError, match=r"^data\.augment\.0 \(blur\): .*"):
+        augmentation([step("blur", kernel=4)])
+    small = augmentation([step("blur", kernel=23, p=1.0)])
+    with pytest.raises(RecipeError, match=r"^data\.augment\.0 \(blur\) cannot be applied to a picture of 5x6 pixels"):
+        assert small is not None and small(gradient(3, 5, 6))
+
+
+def test_all_lists_every_transform() -> None:
+    """A function with an annotation `-> Transform` that is missing in `__all__` could not be named in a recipe."""
+    found = [name for name, value in vars(transforms).items() if getattr(value, "__annotations__", {}).get("return") == "Transform"]
+    assert sorted(found) == sorted(NAMES) == NAMES == list(OPTIONS)
