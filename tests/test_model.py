@@ -63,7 +63,6 @@ def test_a_stranger_predicts_the_same(run: Path, pictures: Path, tmp_path: Path)
         assert [float.fromhex(value) for value in line[2:]] == pytest.approx(list(each.scores.values()), rel=1e-5)
 
 
-@pytest.mark.xfail(reason="build.task seeds all devices")
 def test_loading_leaves_the_generators_of_gpus_alone(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seeded: list[int] = []
     monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)

@@ -59,7 +59,9 @@ def test_floats_take_whole_numbers_and_exponents() -> None:
 
 
 def test_a_name_is_short_for_a_section() -> None:
-    short = read("data: {name: image_folder, augment: [flip]}\nbackbone: resnet18\ntask: classification\ntrain: {schedule: cosine, optimizer: sgd}\n")
+    short = read(
+        "data: {name: image_folder, augment: [flip]}\nbackbone: resnet18\ntask: classification\ntrain: {schedule: cosine, optimizer: sgd}\n"
+    )
     long = read(
         "data: {name: image_folder, augment: [{name: flip}]}\nbackbone: {name: resnet18}\ntask: {name: classification}\n"
         "train: {schedule: {name: cosine}, optimizer: {name: sgd}}\n"
@@ -271,7 +273,7 @@ reference:
 )
 def test_each_message_names_the_value_and_what_was_expected(change: str, expected: str) -> None:
     line = wrong(BASE, change)[0]
-    assert line.startswith("command line, `" if "backbone=" != change else "r.yaml:3:1: ")
+    assert line.startswith("r.yaml:3:1: " if change == "backbone=" else "command line, `")
     assert expected in line
 
 
@@ -378,7 +380,7 @@ def test_files_that_cannot_be_recipes(tmp_path: Path, monkeypatch: pytest.Monkey
 
     with monkeypatch.context() as patch:  # the tests may run as root, who may read everything
         patch.setattr(Path, "open", refuse)
-        with pytest.raises(RecipeError, match="cannot be read.*Permission denied"):
+        with pytest.raises(RecipeError, match=r"cannot be read.*Permission denied"):
             Recipe.read(file)
     odd = tmp_path / "...yaml"
     odd.write_text(BASE)

@@ -11,13 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zoo.model import Model
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "list_recipes", "load"]
 
 
-def load(what: str, sha256: str | None = None, device: str = "auto") -> Model:
+def load(what: str | Path, sha256: str | None = None, device: str = "auto") -> Model:
     """Load a trained model with its labels and preprocessing, ready to predict.
 
     Args:

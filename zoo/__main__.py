@@ -52,9 +52,10 @@ def run_command(name: str, words: Sequence[str]) -> int:
     _log_to_stderr()
     try:
         code: int = importlib.import_module(f"zoo.{name}").main(list(words))
+        sys.stdout.flush()  # here, so that a closed pipe is met below and not at exit
     except ZooError as error:
         # Several lines each begin with their own place, which editors jump to.
-        print(f"zoo {name}:{chr(10) if chr(10) in str(error) else ' '}{error}", file=sys.stderr)
+        print(f"zoo {name}:", error, sep="\n" if "\n" in str(error) else " ", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(f"zoo {name}: interrupted", file=sys.stderr)

@@ -68,7 +68,7 @@ def task(recipe: Recipe, spec: DataSpec, trained: bool = False) -> Task:
     """
     import torch
 
-    torch.manual_seed(recipe.seed)  # random weights are the seed's
+    torch.default_generator.manual_seed(recipe.seed)  # random weights are the seed's; networks are built on the CPU, so no device is seeded
     cls = registry.load("tasks", recipe.task.name)
     arguments: dict[str, Any] = options(recipe.task)
     if cls.form is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 
 from zoo.errors import RecipeError
@@ -15,11 +17,11 @@ def compute_device(name: str) -> torch.device:
     """
     if name == "auto":  # never mps: the metrics add up in float64, which it lacks
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,3})?", name):
+        raise RecipeError(f"device={name!r}: expected auto, cpu, cuda or cuda:N")
     wished = torch.device(name)
     if wished.type == "cuda" and not torch.cuda.is_available():
-        raise RecipeError(f"train.device={name}: this machine has no CUDA device that PyTorch can use; try train.device=cpu")
+        raise RecipeError(f"device={name!r}: this machine has no CUDA device that PyTorch can use; try cpu")
     if wished.type == "cuda" and (wished.index or 0) >= torch.cuda.device_count():
-        raise RecipeError(
-            f"train.device={name}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0; try train.device=cuda"
-        )
+        raise RecipeError(f"device={name!r}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0; try cuda")
     return wished

@@ -77,7 +77,7 @@ class Model:
 
     def to(self, device: str | torch.device) -> Model:
         """Move it to "cpu", "cuda", "cuda:N" or "auto"; returns itself."""
-        self.task.to(_device(device))
+        self.task.to(compute_device(str(device)))
         return self
 
     @overload
@@ -176,7 +176,7 @@ class Model:
 
 def load(what: str | Path, sha256: str | None = None, device: str = "auto") -> Model:
     """See `zoo.load`."""
-    wished = _device(device)  # first, because a wrong word should not wait for a download
+    wished = compute_device(device)  # first, because a wrong word should not wait for a download
     path = Path(what)
     if "://" in str(what):
         return _from_pack(packing.download(str(what), sha256), sha256, wished)
@@ -199,7 +199,7 @@ def from_run(run: Run, device: str = "auto") -> Model:
     if not run.finished:
         raise RecipeError(f"{run.folder}: this run is not finished; go on with `python -m zoo.train --resume {run.folder}`")
     tensors, _ = packing.read_safetensors(run.folder / "weights.safetensors")
-    return _assemble(run.recipe, facts.of_run(run), tensors, run.folder, _device(device))
+    return _assemble(run.recipe, facts.of_run(run), tensors, run.folder, compute_device(device))
 
 
 def _from_pack(path: Path, sha256: str | None, device: torch.device) -> Model:
@@ -224,13 +224,6 @@ def _assemble(recipe: Recipe, about: Facts, tensors: Mapping[str, Tensor], origi
                 f"{origin}: its network cannot be built ({reason}): another version of zoo or timm made it, or it is damaged"
             ) from error
     return Model(task.to(device), recipe, about, origin)
-
-
-def _device(name: str | torch.device) -> torch.device:
-    try:
-        return compute_device(str(name))
-    except RuntimeError as error:  # PyTorch's answer to a word it does not know
-        raise RecipeError(f"device={str(name)!r}: expected auto, cpu, cuda or cuda:N") from error
 
 
 def _refuse_misfits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], origin: Path) -> None:

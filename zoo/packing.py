@@ -132,7 +132,7 @@ def unpack(path: Path, sha256: str | None = None) -> Pack:
         recipe = Recipe.parse(_recipe_text(header["recipe"]), f"{path} (recipe)", _name(header["name"]))
         if recipe.data.crop < SMALLEST_CROP:
             raise ValueError(f"data.crop is {recipe.data.crop:g}, expected at least {SMALLEST_CROP}")
-    except (ValueError, KeyError, TypeError, RecursionError, RuntimeError) as error:
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:  # RecursionError is a RuntimeError
         reason = facts.words(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         raise ZooError(f"{path}: its header is not what zoo packs ({reason}): ask whoever shared it for a whole one") from error
     return Pack(recipe, about, str(header.get("card", "")), tensors)

@@ -138,7 +138,7 @@ class Run:
         if not path.is_file():
             return None
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            return json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
         except (ValueError, RecursionError) as error:
             raise ZooError(f"{path}: not readable as JSON ({error})") from error
 

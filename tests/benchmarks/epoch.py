@@ -85,7 +85,13 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128)
     arguments = parser.parse_args()
     os.environ["ZOO_HOME"] = tempfile.mkdtemp()
-    changes = [f"data.root={os.path.abspath(arguments.folder)}", f"data.size={arguments.size}", "train.epochs=1000", "backbone.pretrained=false", "train.device=cpu"]
+    changes = [
+        f"data.root={os.path.abspath(arguments.folder)}",
+        f"data.size={arguments.size}",
+        "train.epochs=1000",
+        "backbone.pretrained=false",
+        "train.device=cpu",
+    ]
     recipe = Recipe.read("image_folder", changes)
     sides = {}
     for name, side in (("zoo", by_zoo), ("hand", by_hand)):
@@ -107,7 +113,9 @@ def main() -> None:
         ratios = [ours / theirs for ours, theirs in zip(times["zoo"], times["hand"], strict=True)]
         low, high = interval(ratios)
         seconds = {name: statistics.median(values) for name, values in times.items()}
-        print(f"{title}: zoo {seconds['zoo']:.2f} s, by hand {seconds['hand']:.2f} s, ratio {statistics.median(ratios):.3f} (95 % {low:.3f} to {high:.3f}), {len(ratios)} rounds")
+        print(
+            f"{title}: zoo {seconds['zoo']:.2f} s, by hand {seconds['hand']:.2f} s, ratio {statistics.median(ratios):.3f} (95 % {low:.3f} to {high:.3f}), {len(ratios)} rounds"
+        )
 
 
 def interval(values: list[float]) -> tuple[float, float]:

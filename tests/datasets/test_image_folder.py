@@ -19,6 +19,13 @@ from zoo.datasets.image_folder import ImageFolder
 from zoo.errors import DataError
 
 
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """An empty folder."""
+    (tmp_path / "place").mkdir()
+    return tmp_path / "place"
+
+
 def tree(root: Path, *files: str) -> Path:
     """A folder with these pictures (any other file is a text)."""
     for file in files:
@@ -34,8 +41,8 @@ def ids(source: ImageFolder, part: str) -> list[str]:
     return [record.id for record in source.records.get(part, [])]
 
 
-def test_folders_are_classes_in_sorted_order(tmp_path: Path) -> None:
-    source = ImageFolder(tree(tmp_path, "dogs/b.png", "dogs/deep/er/a.JPG", "cats/1.jpg", "Zebras/1.png"))
+def test_folders_are_classes_in_sorted_order(place: Path) -> None:
+    source = ImageFolder(tree(place, "dogs/b.png", "dogs/deep/er/a.JPG", "cats/1.jpg", "Zebras/1.png"))
     assert source.labels == ("Zebras", "cats", "dogs")
     assert {record.id: record.label for record in source.records["labelled"]} == {
         "Zebras/1.png": 0,
@@ -46,33 +53,33 @@ def test_folders_are_classes_in_sorted_order(tmp_path: Path) -> None:
     assert source.notes == []
 
 
-def test_empty_classes_keep_their_place(tmp_path: Path) -> None:
-    (tree(tmp_path, "a/1.png", "c/1.png") / "b").mkdir()
-    assert ImageFolder(tmp_path).labels == ("a", "b", "c")
+def test_empty_classes_keep_their_place(place: Path) -> None:
+    (tree(place, "a/1.png", "c/1.png") / "b").mkdir()
+    assert ImageFolder(place).labels == ("a", "b", "c")
 
 
-def test_remains_of_archives_and_hidden_things_are_no_classes(tmp_path: Path) -> None:
-    source = ImageFolder(tree(tmp_path, "a/1.png", "b/1.png", "__MACOSX/a/._1.png", ".git/x.png", "a/.hidden.png"))
+def test_remains_of_archives_and_hidden_things_are_no_classes(place: Path) -> None:
+    source = ImageFolder(tree(place, "a/1.png", "b/1.png", "__MACOSX/a/._1.png", ".git/x.png", "a/.hidden.png"))
     assert source.labels == ("a", "b") and ids(source, "labelled") == ["a/1.png", "b/1.png"]
 
 
 @pytest.mark.parametrize("names", [("train", "val", "test"), ("Train", "Valid", "TEST"), ("training", "validation", "testing")])
-def test_own_parts_are_kept(tmp_path: Path, names: tuple[str, str, str]) -> None:
+def test_own_parts_are_kept(place: Path, names: tuple[str, str, str]) -> None:
     for name, classes in zip(names, ("ab", "ab", "ac"), strict=True):
-        tree(tmp_path, *(f"{name}/{label}/1.png" for label in classes))
-    source = ImageFolder(tmp_path)
+        tree(place, *(f"{name}/{label}/1.png" for label in classes))
+    source = ImageFolder(place)
     assert source.labels == ("a", "b", "c")
     assert [ids(source, part) for part in ("train", "val", "test")] == [
         [f"{name}/{label}/1.png" for label in classes] for name, classes in zip(names, ("ab", "ab", "ac"), strict=True)
     ]
 
 
-def test_a_class_may_be_called_train(tmp_path: Path) -> None:
-    assert ImageFolder(tree(tmp_path, "bus/1.png", "train/1.png", "test/1.png")).labels == ("bus", "test", "train")
+def test_a_class_may_be_called_train(place: Path) -> None:
+    assert ImageFolder(tree(place, "bus/1.png", "train/1.png", "test/1.png")).labels == ("bus", "test", "train")
 
 
-def test_unlabelled_pictures(tmp_path: Path) -> None:
-    source = ImageFolder(tree(tmp_path, "a/1.png", "b/1.png", "unlabelled/x.png", "unlabelled/sub/y.png"))
+def test_unlabelled_pictures(place: Path) -> None:
+    source = ImageFolder(tree(place, "a/1.png", "b/1.png", "unlabelled/x.png", "unlabelled/sub/y.png"))
     assert source.labels == ("a", "b") and ids(source, "unlabelled") == ["y.png", "x.png"]
 
 
@@ -87,68 +94,68 @@ def test_unlabelled_pictures(tmp_path: Path) -> None:
         (("train/a/1.png", "train/b/1.png", "val/a/1.png", "valid/a/1.png"), "val/ and valid/ are both there; which is the val part?"),
     ],
 )
-def test_other_layouts_show_the_trees_expected_and_found(tmp_path: Path, files: tuple[str, ...], told: str) -> None:
+def test_other_layouts_show_the_trees_expected_and_found(place: Path, files: tuple[str, ...], told: str) -> None:
     with pytest.raises(DataError) as error:
-        ImageFolder(tree(tmp_path, *files))
+        ImageFolder(tree(place, *files))
     message = str(error.value)
-    assert message.startswith(f"{tmp_path}: ") and told in message.splitlines()[0]
+    assert message.startswith(f"{place}: ") and told in message.splitlines()[0]
     assert ImageFolder.layout in message and "Point data.root at the right folder" in message
     for file in files:
         assert Path(file).parts[0] in message.partition("found in")[2]
 
 
-def test_the_tree_found_is_two_deep_and_short(tmp_path: Path) -> None:
+def test_the_tree_found_is_two_deep_and_short(place: Path) -> None:
     """An archive that unpacked into a folder of its own is the most usual mistake: the message shows it."""
-    tree(tmp_path, "archive/cats/1.png", "archive/dogs/1.png")
+    tree(place, "archive/cats/1.png", "archive/dogs/1.png")
     with pytest.raises(DataError, match=r"\n  archive/  archive/cats/  archive/dogs/\n"):
-        ImageFolder(tmp_path)
-    tree(tmp_path, *(f"{number:02}.txt" for number in range(30)), *(f"archive/{number}.txt" for number in range(9)))
+        ImageFolder(place)
+    tree(place, *(f"{number:02}.txt" for number in range(30)), *(f"archive/{number}.txt" for number in range(9)))
     with pytest.raises(DataError) as error:
-        ImageFolder(tmp_path)
+        ImageFolder(place)
     assert "archive/1.txt  ...\n" in str(error.value) and "  ... and 19 more\n" in str(error.value)
 
 
-def test_what_is_not_read_is_said(tmp_path: Path) -> None:
-    tree(tmp_path, "a/1.png", "a/2.heic", "a/3.heic", "a/notes", "b/1.png", "loose.png")
-    assert ImageFolder(tmp_path).notes == [
+def test_what_is_not_read_is_said(place: Path) -> None:
+    tree(place, "a/1.png", "a/2.heic", "a/3.heic", "a/notes", "b/1.png", "loose.png")
+    assert ImageFolder(place).notes == [
         "not read, no pictures by their names: 2 .heic, 1 without ending",
         "in no class and not read: 1 picture directly in the folder",
     ]
 
 
-def test_folders_beside_the_parts_and_empty_parts_are_said(tmp_path: Path) -> None:
-    tree(tmp_path, "train/a/1.png", "train/b/1.png", "extra/a/1.png", "unlabelled/x.png")
-    (tmp_path / "val" / "a").mkdir(parents=True)
-    assert ImageFolder(tmp_path).notes == ["val/ holds no pictures", "beside train/ and not read: extra/"]
+def test_folders_beside_the_parts_and_empty_parts_are_said(place: Path) -> None:
+    tree(place, "train/a/1.png", "train/b/1.png", "extra/a/1.png", "unlabelled/x.png")
+    (place / "val" / "a").mkdir(parents=True)
+    assert ImageFolder(place).notes == ["val/ holds no pictures", "beside train/ and not read: extra/"]
 
 
-def test_links(tmp_path: Path) -> None:
+def test_links(place: Path) -> None:
     """To a picture: read. To nowhere or to itself: listed, so that the look at the files names it. To a folder: said."""
-    tree(tmp_path, "root/a/1.png", "root/b/1.png", "elsewhere/2.png")
-    a = tmp_path / "root" / "a"
-    (a / "2.png").symlink_to(tmp_path / "elsewhere" / "2.png")
+    tree(place, "root/a/1.png", "root/b/1.png", "elsewhere/2.png")
+    a = place / "root" / "a"
+    (a / "2.png").symlink_to(place / "elsewhere" / "2.png")
     (a / "gone.png").symlink_to("nowhere.png")
     (a / "loop.png").symlink_to("loop.png")
-    (a / "round").symlink_to(tmp_path / "root")
+    (a / "round").symlink_to(place / "root")
     (a / "folder.png").mkdir()
-    (tmp_path / "root" / "c").symlink_to(tmp_path / "elsewhere")
-    source = ImageFolder(tmp_path / "root")
+    (place / "root" / "c").symlink_to(place / "elsewhere")
+    source = ImageFolder(place / "root")
     assert ids(source, "labelled") == ["a/1.png", "a/2.png", "a/gone.png", "a/loop.png", "b/1.png", "c/2.png"]
     assert source.notes == ["not read, no pictures by their names: 1 links to folders"]
 
 
-def test_odd_names(tmp_path: Path) -> None:
+def test_odd_names(place: Path) -> None:
     names = ["-rf.png", "two\nlines.png", "ça.png", "a,b.png", os.fsdecode(b"caf\xe9.png")]
     for name in names:
-        tree(tmp_path, f"a/{name}", f"{'x' * 200}/{name}")
-    source = ImageFolder(tmp_path)
+        tree(place, f"a/{name}", f"{'x' * 200}/{name}")
+    source = ImageFolder(place)
     assert sorted(ids(source, "labelled"))[:5] == sorted(f"a/{name}" for name in names)
     assert all(source.read(record)[0].size == (8, 8) for record in source.records["labelled"])
 
 
-def test_submission(tmp_path: Path) -> None:
-    ImageFolder.write_submission(tmp_path / "s.csv", [Path("x/b.png"), Path("a,b.png")], [1, 0], ("cats", 'big "dogs"'))
-    with (tmp_path / "s.csv").open(newline="", encoding="utf-8") as file:
+def test_submission(place: Path) -> None:
+    ImageFolder.write_submission(place / "s.csv", [Path("x/b.png"), Path("a,b.png")], [1, 0], ("cats", 'big "dogs"'))
+    with (place / "s.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.reader(file)) == [["id", "label"], ["a,b.png", "cats"], ["b.png", 'big "dogs"']]
 
 
@@ -182,12 +189,12 @@ def test_shuffled_labels_give_chance(thumbnails: tuple[np.ndarray, np.ndarray]) 
     assert 0.05 < accuracy(x, np.random.default_rng(0).permutation(y)) < 0.20
 
 
-def test_drawing_is_equal_for_equal_seeds(tmp_path: Path) -> None:
+def test_drawing_is_equal_for_equal_seeds(place: Path) -> None:
     contents = []
     for name, seed in (("one", 0), ("same", 0), ("other", 1)):
-        (tmp_path / name).mkdir()
-        ImageFolder.write_synthetic(tmp_path / name, seed)
-        contents.append({path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.png")})
+        (place / name).mkdir()
+        ImageFolder.write_synthetic(place / name, seed)
+        contents.append({path.relative_to(place / name): path.read_bytes() for path in (place / name).rglob("*.png")})
     assert contents[0] == contents[1] and len(contents[0]) == 320
     assert contents[0].keys() == contents[2].keys()
     assert not any(contents[0][path] == contents[2][path] for path in contents[0])

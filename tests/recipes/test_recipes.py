@@ -186,5 +186,7 @@ if __name__ == "__main__":
     for recipe_name in RECIPES:
         found = first_losses(recipe_name)
         with (TRACES / f"{recipe_name}.csv").open("w", newline="", encoding="utf-8") as trace:
-            csv.writer(trace, lineterminator="\n").writerows([("step", "loss"), *((step + 1, f"{loss:.6f}") for step, loss in enumerate(found))])
+            csv.writer(trace, lineterminator="\n").writerows(
+                [("step", "loss"), *((step + 1, f"{loss:.6f}") for step, loss in enumerate(found))]
+            )
         print(recipe_name, *(f"{loss:.4f}" for loss in found))

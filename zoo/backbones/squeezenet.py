@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import SqueezeNet as Whole  # type: ignore[import-untyped]  # torchvision ships no types
+from torchvision.models import SqueezeNet as Whole
 
 from zoo.backbones import weights
 from zoo.backbones.backbone import Backbone, Form, Normalize, Pretrained

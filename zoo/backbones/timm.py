@@ -15,7 +15,7 @@ from torch import Tensor
 from zoo.backbones import weights
 from zoo.backbones.backbone import Backbone, Form, Normalize, Pretrained
 from zoo.backbones.names import timm_names
-from zoo.backbones.weights import CHECKPOINTS, Checkpoint, NoWeights, Trunk
+from zoo.backbones.weights import CHECKPOINTS, Checkpoint, NoWeightsError, Trunk
 from zoo.errors import RecipeError
 
 
@@ -142,15 +142,17 @@ def _from_checkpoint(name: str, checkpoint: Checkpoint, create: partial[torch.nn
 def _from_hub(name: str, create: partial[torch.nn.Module]) -> Trunk:
     facts = _facts(name)
     if not facts.has_weights:
-        raise NoWeights(f"timm has no weights for {name}", "Set backbone.pretrained to false or take another backbone")
+        raise NoWeightsError(f"timm has no weights for {name}", "Set backbone.pretrained to false or take another backbone")
     address = _address(facts)
     if not _cached(facts) and not weights.reachable(address):
         reason = f"timm's weights for {name} cannot be fetched: {address} gave no answer within {weights.CONNECT_SECONDS:g} s"
-        raise NoWeights(reason, "Connect to the internet, or set backbone.pretrained to prefer or false")
+        raise NoWeightsError(reason, "Connect to the internet, or set backbone.pretrained to prefer or false")
     try:
         net = create(pretrained=True)
     except Exception as problem:  # whatever the hub's client of the day raises: a person can only choose other weights
-        raise NoWeights(f"timm could not load its weights for {name}: {problem}", "Set backbone.pretrained to prefer or false") from problem
+        raise NoWeightsError(
+            f"timm could not load its weights for {name}: {problem}", "Set backbone.pretrained to prefer or false"
+        ) from problem
     return Trunk(net, _normal(name), f"timm weights {'.'.join(filter(None, (facts.architecture, facts.tag)))}")
 
 

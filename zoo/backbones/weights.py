@@ -134,7 +134,7 @@ CHECKPOINTS: Mapping[str, Checkpoint] = {
 # ------------------------------------------------------------------------------------------------------------- choosing
 
 
-class NoWeights(RecipeError):
+class NoWeightsError(RecipeError):
     """Pretrained weights cannot be had now; "prefer" goes on without them. Weights that do not fit are a plain RecipeError."""
 
     def __init__(self, reason: str, advice: str) -> None:
@@ -156,7 +156,7 @@ def choose(name: str, pretrained: Pretrained, attempts: Mapping[str, Callable[[]
     Args:
         name: the backbone, for messages.
         pretrained: False, a key of `attempts`, or "prefer": the first attempt that succeeds, else random weights.
-        attempts: origin of weights -> builds the trunk with them, or raises NoWeights. In order of preference.
+        attempts: origin of weights -> builds the trunk with them, or raises NoWeightsError. In order of preference.
         random: builds the trunk with random weights; reaches for no network.
     """
     if pretrained is False:
@@ -172,7 +172,7 @@ def choose(name: str, pretrained: Pretrained, attempts: Mapping[str, Callable[[]
     for attempt in attempts.values():
         try:
             return attempt()
-        except NoWeights as problem:
+        except NoWeightsError as problem:
             problems.append(problem.reason)
     reason = "; ".join(problems) or "nobody publishes pretrained ones for it"
     log.warning("%s starts from RANDOM weights (backbone.pretrained: prefer): %s", name, reason)
@@ -191,7 +191,7 @@ def fetch(checkpoint: Checkpoint) -> Path:
     """Path of the checkpoint in the hub cache, where it is put first if it is not there.
 
     Raises:
-        NoWeights: no source has it; says what each answered and which commands would mend that.
+        NoWeightsError: no source has it; says what each answered and which commands would mend that.
     """
     file = cache_folder() / checkpoint.file
     if file.is_file():
@@ -206,7 +206,7 @@ def fetch(checkpoint: Checkpoint) -> Path:
         except (OSError, http.client.HTTPException, subprocess.SubprocessError, zipfile.BadZipFile, KeyError) as problem:
             problems.append(str(problem) or type(problem).__name__)
             log.info("%s", problems[-1])
-    raise NoWeights(f"{checkpoint.file} cannot be fetched: {', and '.join(problems)}", _by_hand(checkpoint, file))
+    raise NoWeightsError(f"{checkpoint.file} cannot be fetched: {', and '.join(problems)}", _by_hand(checkpoint, file))
 
 
 def reachable(url: str) -> bool:
