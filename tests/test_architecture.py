@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -166,7 +167,7 @@ def test_every_dependency_states_its_reason() -> None:
         .partition("[options.extras_require]")[0]
         .splitlines()
     )
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         bare = ">=" in line and not line.lstrip().startswith("#")
         assert not bare or before.lstrip().startswith("#") or "pyyaml" in line, f"no reason above {line.strip()!r}"
 

@@ -86,10 +86,12 @@ def overview(data: Loaders) -> dict[str, Drawing]:
             drawings["balance"] = Drawing(
                 "Balance", class_histogram(labels, after), f"What data.balance: {data.data.balance} makes of the training part."
             )
-    batch = next(data.stream())
-    chosen = range(min(12, len(batch["image"])))
-    titles = [labels[int(batch["label"][row])] if labels and "label" in batch else "" for row in chosen]
-    pictures = [to_picture(batch["image"][row]) for row in chosen]
+    seen = data.training_pictures()
+    samples = [seen[key] for key in data.sampler.epoch(0)[:12]]
+    if broken := [sample["error"] for sample in samples if "error" in sample]:
+        raise broken[0]
+    titles = [labels[sample["label"]] if labels and "label" in sample else "" for sample in samples]
+    pictures = [to_picture(sample["image"]) for sample in samples]
     drawings["samples"] = Drawing("Training pictures", picture_grid(pictures, titles), f"As the model sees them; {len(records):,} in all.")
     return drawings
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo import build
+from zoo.progress import say
 from zoo.recipe import Recipe
 from zoo.report import write_report
 from zoo.run import Run
@@ -30,6 +31,7 @@ def train(path: str | Path, changes: Sequence[str] = (), resume: str | Path | No
     Raises:
         RecipeError, DataError, DivergedError: see there; no half-made run is left behind.
     """
+    from zoo.estimate import estimate
     from zoo.results import write_results
 
     recipe = Recipe.read(path, changes) if resume is None else Run.read(resume).recipe
@@ -37,6 +39,7 @@ def train(path: str | Path, changes: Sequence[str] = (), resume: str | Path | No
         source = build.source(recipe)
         data = build.loaders(source, recipe)
         task = build.task(recipe, data.spec)
+        say(f"estimate: {estimate(task, data, recipe)}")
         build.engine(recipe).fit(task, data, run)
         write_results(task, data, run)  # val of the best epoch, and test where a labelled test exists
         write_report(run.folder)

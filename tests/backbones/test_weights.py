@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-import torchvision  # type: ignore[import-untyped]  # ships no types
+import torchvision
 from torch import Tensor, nn
 
 from zoo.backbones import timm as ours

@@ -113,9 +113,8 @@ def main() -> None:
         ratios = [ours / theirs for ours, theirs in zip(times["zoo"], times["hand"], strict=True)]
         low, high = interval(ratios)
         seconds = {name: statistics.median(values) for name, values in times.items()}
-        print(
-            f"{title}: zoo {seconds['zoo']:.2f} s, by hand {seconds['hand']:.2f} s, ratio {statistics.median(ratios):.3f} (95 % {low:.3f} to {high:.3f}), {len(ratios)} rounds"
-        )
+        spread = f"{statistics.median(ratios):.3f} (95 % {low:.3f} to {high:.3f})"
+        print(f"{title}: zoo {seconds['zoo']:.2f} s, by hand {seconds['hand']:.2f} s, ratio {spread}, {len(ratios)} rounds")
 
 
 def interval(values: list[float]) -> tuple[float, float]:

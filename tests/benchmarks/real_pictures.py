@@ -28,17 +28,14 @@ def main() -> None:
             changes = [f"data.root={os.path.abspath(arguments.folder)}", f"split.seed={seed}", f"backbone.pretrained={pretrained}"]
             run = train("image_folder", changes)
             values.append(run.metrics["val/accuracy"])
-            print(
-                f"pretrained {pretrained}, split {seed}: {values[-1]:.4f} (macro-F1 {run.metrics['val/f1_macro']:.4f}), {run.metrics['seconds']} s",
-                flush=True,
-            )
+            macro, seconds = run.metrics["val/f1_macro"], run.metrics["seconds"]
+            print(f"pretrained {pretrained}, split {seed}: {values[-1]:.4f} (macro-F1 {macro:.4f}), {seconds} s", flush=True)
         mean = statistics.mean(values)
         print(f"pretrained {pretrained}: mean {mean:.4f} over {len(values)} splits")
         if arguments.write:
             kind = "" if pretrained == "torchvision" else "_from_random_weights"
-            note = f"274 real cut-outs in 8 classes, mean over split seeds 0-{len(values) - 1}: " + " ".join(
-                f"{value:.3f}" for value in values
-            )
+            each = " ".join(f"{value:.3f}" for value in values)
+            note = f"274 real cut-outs in 8 classes, mean over split seeds 0-{len(values) - 1}: {each}"
             bench.append("image_folder", "real", f"val/accuracy{kind}", mean, (time.monotonic() - begun) / len(values), note)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -198,8 +199,11 @@ class Loaders:
         """Training batches without end, from batch `batch` of epoch `epoch` on; nothing before it is read."""
         sampler = copy.copy(self.sampler)
         sampler.start = (epoch, batch)
-        pictures = Pictures(self.source, self.split.parts["train"], self.preprocess, self.augment, self.augment_rare, self.seed)
-        return checked(DataLoader(pictures, batch_sampler=sampler, **self._options()))
+        return checked(DataLoader(self.training_pictures(), batch_sampler=sampler, **self._options()))
+
+    def training_pictures(self) -> Pictures:
+        """The samples of the training part as training sees them; `sampler` gives their keys."""
+        return Pictures(self.source, self.split.parts["train"], self.preprocess, self.augment, self.augment_rare, self.seed)
 
     def pictures(self, part: str) -> Pictures:
         """The samples of a part as evaluation sees them."""
@@ -234,7 +238,12 @@ class Loaders:
     def _options(self) -> dict[str, Any]:
         # A generator of their own: making an iterator draws a seed, which must not come from the training's stream.
         options = {"num_workers": self.workers, "collate_fn": collate, "pin_memory": self.pinned, "generator": torch.Generator()}
-        return options | ({"prefetch_factor": 4} if self.workers else {})
+        return options | ({"prefetch_factor": 4, "worker_init_fn": _leave_interrupts} if self.workers else {})
+
+
+def _leave_interrupts(number: int) -> None:
+    """Ctrl-C reaches every process of a terminal; the training process decides what becomes of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Checked:
