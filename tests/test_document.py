@@ -273,7 +273,12 @@ def test_dump_is_read_back() -> None:
         "\u202e",
         "x" * 300,
     ]
-    values: dict[str, Any] = {"words": tuple(words), "numbers": (1e-5, 1e22, 1.0, 3, -0.1), "rest": (None, True, {}, ()), **{word: word for word in words}}
+    values: dict[str, Any] = {
+        "words": tuple(words),
+        "numbers": (1e-5, 1e22, 1.0, 3, -0.1),
+        "rest": (None, True, {}, ()),
+        **{word: word for word in words},
+    }
     assert (
         parse(dump({key: list(inner) if isinstance(inner, tuple) else inner for key, inner in values.items()}), "r.yaml").values == values
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from zoo import paths
+from zoo import paths, registry
 from zoo.document import parse
 from zoo.errors import RecipeError
 from zoo.nearest import nearest
@@ -52,6 +52,10 @@ def test_empty_keys_and_sections_are_defaults() -> None:
     assert read("\ufeff" + BASE) == read(BASE)
 
 
+def test_an_empty_section_of_the_overlay_changes_nothing() -> None:
+    assert read(BASE + "train:\n  epochs: 3\nsynthetic:\n  train:\n").train.epochs == 3
+
+
 def test_floats_take_whole_numbers_and_exponents() -> None:
     assert read(BASE, "train.lr=1").train.lr == 1.0
     assert read(BASE, "train.lr=1e-3").train.lr == 0.001
@@ -85,7 +89,7 @@ def test_later_words_win() -> None:
 OVERLAID = (
     BASE
     + "train:\n  epochs: 1\n  lr: 0.1\n  schedule:\n    name: step\n    every: 3\n"
-    + "synthetic:\n  data:\n    size: 64\n  train:\n    epochs: 2\n    schedule: one_cycle\n"
+    + "synthetic:\n  data:\n    size: 64\n  train:\n    epochs: 2\n    schedule:\n      name: one_cycle\n"
 )
 
 
@@ -124,6 +128,9 @@ def test_what_is_synthetic_is_a_property_of_the_data(data_home: Path, real: str)
 def test_the_synthetic_section_itself_can_be_changed() -> None:
     assert read(OVERLAID, "synthetic.train.epochs=7").train.epochs == 7
     assert read(OVERLAID, "train.epochs=3", "synthetic.train.epochs=7").train.epochs == 3
+    assert read(OVERLAID, "synthetic={train: {epochs: 7}}").train.epochs == 7
+    assert read(OVERLAID, "synthetic=").data.size == 224
+    assert wrong(OVERLAID, "synthetic=7")[0] == "command line, `synthetic=7`: `synthetic`: expected changes such as `data:`, found 7"
     assert wrong(OVERLAID, "synthetic.train.lr=x")[0] == 'command line, `synthetic.train.lr=x`: `train.lr`: expected a number, found "x"'
 
 
@@ -250,6 +257,7 @@ reference:
         ("data.size=[8, x]", '`data.size.1`: expected a whole number, found "x"'),
         ("data.size=[8, 8, 8]", "`data.size`: expected a whole number or at most 2 values, found [8, 8, 8]"),
         ("data.root=5", "`data.root`: expected text (in quotes, if it looks like a number), found 5"),
+        ("data.root=\udcff", "`data.root`: expected text of Unicode characters, found"),  # bytes of a shell that are no UTF-8
         ("data.root=''", '`data.root`: expected some text, found ""'),
         ("data.workers=-1", "`data.workers`: expected at least 0 or 'auto', found -1"),
         ("data.augment=flip", '`data.augment`: expected a list in [ ], found "flip"'),
@@ -337,9 +345,11 @@ def test_thousands_of_problems_are_cut_short() -> None:
     ],
 )
 def test_nearest_backbone(word: str, meant: str | None) -> None:
-    from zoo import registry
-
     assert nearest(word, registry.names("backbones")) == (f" (did you mean `{meant}`?)" if meant else "")
+
+
+def test_nearest_looks_over_case_and_signs() -> None:
+    assert nearest("a-b_C", ["A_B", "ABC"]) == " (did you mean `ABC`?)"
 
 
 # ---------------------------------------------------------------- files

@@ -33,17 +33,16 @@ def layered(document: Document, changes: Sequence[str], synthetic: bool) -> Docu
     """The recipe with its `synthetic:` section (if wished) and the changes of the command line laid over it."""
     layer = Document(copy.deepcopy(document.values), dict(document.marks))
     # A change of the section itself comes first, so that the section then lies over the recipe as it would from the file.
-    ordered = sorted(enumerate(changes), key=lambda change: not change[1].startswith("synthetic."))
-    for number, word in ordered:
-        if word.startswith("synthetic."):
+    for number, word in enumerate(changes):
+        if word.startswith("synthetic"):
             layer.change(word, number)
     over = layer.values.pop("synthetic", None) or {}
     if not isinstance(over, dict):
         layer.report(("synthetic",), f"`synthetic`: expected changes such as `data:`, found {shown(over)}")
     elif synthetic:
         _lay_over(layer, over)
-    for number, word in ordered:
-        if not word.startswith("synthetic."):
+    for number, word in enumerate(changes):
+        if not word.startswith("synthetic"):
             layer.change(word, number)
     return layer
 
@@ -211,6 +210,7 @@ _EXPECTED: Mapping[str, str] = {
     "too_short": "at least {min_length} values",
     "too_long": "at most {max_length} values",
     "string_too_short": "some text",
+    "string_unicode": "text of Unicode characters",
     "string_pattern_mismatch": "text that matches {pattern}",
     "greater_than": "more than {gt}",
     "greater_than_equal": "at least {ge}",

@@ -18,51 +18,7 @@ from zoo.checking import check, layered
 from zoo.document import COMMAND_LINE, Document, UnreadableError, dump, parse, read_text
 from zoo.errors import RecipeError
 from zoo.nearest import nearest
-from zoo.sections import (
-    SGD,
-    Adam,
-    AdamW,
-    Backbone,
-    Constant,
-    Cosine,
-    Data,
-    Expect,
-    LrSchedule,
-    Monitor,
-    MultiStep,
-    OneCycle,
-    Plateau,
-    Reference,
-    RMSprop,
-    Section,
-    Split,
-    Step,
-    Task,
-    Train,
-)
-
-__all__ = [
-    "SGD",
-    "Adam",
-    "AdamW",
-    "Constant",
-    "Cosine",
-    "LrSchedule",
-    "Monitor",
-    "MultiStep",
-    "OneCycle",
-    "Plateau",
-    "RMSprop",
-    "Recipe",
-    "Step",
-    "Train",
-    "data_root",
-    "find",
-    "nearest",
-    "options",
-    "reads_synthetic",
-]
-
+from zoo.sections import Backbone, Data, Expect, Monitor, Reference, Section, Split, Task, Train
 
 MOST = 100
 """Problems that are listed: a recipe has fewer, a file of another kind may have thousands."""

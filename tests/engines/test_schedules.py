@@ -12,7 +12,7 @@ from torch.optim import lr_scheduler
 
 from zoo.engines.schedules import PlateauFactor, better, factor
 from zoo.errors import RecipeError
-from zoo.recipe import Constant, Cosine, LrSchedule, MultiStep, OneCycle, Plateau, Step
+from zoo.sections import Constant, Cosine, LrSchedule, MultiStep, OneCycle, Plateau, Step
 
 BATCHES, EPOCHS = 7, 6
 TOTAL = BATCHES * EPOCHS

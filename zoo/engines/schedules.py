@@ -6,7 +6,8 @@ from math import cos, pi
 from typing import Any
 
 from zoo.errors import RecipeError
-from zoo.recipe import Constant, Cosine, LrSchedule, MultiStep, OneCycle, Plateau, Step, nearest
+from zoo.nearest import nearest
+from zoo.sections import Constant, Cosine, LrSchedule, MultiStep, OneCycle, Plateau, Step
 
 SLACK = 1e-9
 """Times are quotients of whole numbers: one that should fall on an edge may miss it by rounding."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from zoo.engines.schedules import PlateauFactor, factor
 from zoo.errors import RecipeError
-from zoo.recipe import SGD, Adam, AdamW, Monitor, Plateau, RMSprop, Train
+from zoo.sections import SGD, Adam, AdamW, Monitor, Plateau, RMSprop, Train
 from zoo.tasks.task import Task
 
 Backward = Callable[[Tensor], None]
