@@ -165,7 +165,7 @@ class Odd(Source):
 @pytest.fixture
 def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Installs a distribution with entry points, for the length of a test."""
-    caches = (registry.names, registry._plugins, registry._parse, registry._class_options)
+    caches = (registry.names, registry._plugins, registry._entry_points, registry._parse, registry._class_options)
 
     def forget() -> None:
         for cache in caches:

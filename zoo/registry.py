@@ -136,7 +136,7 @@ def _folder(kind: Kind) -> dict[str, Entry]:
 @cache
 def _plugins(kind: Kind) -> dict[str, Entry]:
     found = {}
-    for point in importlib.metadata.entry_points(group="zoo.plugins"):
+    for point in _entry_points():
         group, _, name = point.name.partition(".")
         if group != kind or name in _folder(kind):
             continue
@@ -146,6 +146,12 @@ def _plugins(kind: Kind) -> dict[str, Entry]:
         else:
             found[name] = Entry(point.module, point.attr, file)
     return found
+
+
+@cache
+def _entry_points() -> importlib.metadata.EntryPoints:
+    """Of all installed distributions; finding them takes longest of all that checking a recipe does, so it is done once."""
+    return importlib.metadata.entry_points(group="zoo.plugins")
 
 
 def _module_file(module: str) -> Path | None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from picture_files import broken_files, jpeg, lopsided, png, saved
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from zoo.datasets import pictures
@@ -60,6 +61,13 @@ def test_an_upright_picture_is_not_turned_again(tmp_path: Path, orientation: int
     picture = read_picture(turned_file(tmp_path, orientation, "a.jpg"))
     assert picture.size == (24, 16)
     assert np.array_equal(np.asarray(upright(picture)), np.asarray(picture))
+
+
+def test_exif_data_that_pillow_cannot_parse_do_not_spoil_a_whole_picture(tmp_path: Path) -> None:
+    text = PngInfo()
+    text.add_text("Raw profile type exif", "\nexif\n       4\nno hexadecimal digits")
+    path = saved(tmp_path, lopsided(), "a.png", pnginfo=text)
+    assert np.array_equal(np.asarray(read_picture(path)), np.asarray(lopsided()))
 
 
 def test_what_the_caller_gave_stays_as_it_was(tmp_path: Path) -> None:

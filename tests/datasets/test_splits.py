@@ -119,6 +119,14 @@ def test_a_class_with_enough_groups_is_in_every_part(seed: int, groups: int, par
     assert tuple(part for part in ("train", "val", "test") if labels_in(split, part)[9]) == parts
 
 
+def test_the_only_group_of_a_class_trains_even_if_val_lacks_its_other_classes() -> None:
+    """A group of two classes: train has more than enough of the one, and nothing yet of the other."""
+    sizes = {("large", 8): 1, ("large", 0): 90, ("mixed", 9): 2, ("mixed", 0): 9, ("x", 1): 20, ("y", 1): 20, ("z", 1): 20}
+    pool = [Record(Path("x"), f"{group} {label} {n}", label, group) for (group, label), size in sizes.items() for n in range(size)]
+    split = cut(pool, groups="video")
+    assert labels_in(split, "train")[9] == 2 and labels_in(split, "train")[8] == 1 and labels_in(split, "val")[1]
+
+
 def test_records_without_a_group_stand_alone() -> None:
     pool = [Record(Path("x"), str(n), n % 2) for n in range(50)] + [Record(Path("x"), f"g{n}", n % 2, "1") for n in range(10)]
     split = cut(pool, groups="video")

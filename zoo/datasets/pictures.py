@@ -38,8 +38,7 @@ def is_picture(path: Path) -> bool:
 
 def shown(path: Path | str) -> str:
     """A path as it can be printed on one line: control characters and bytes that are no text are spelt out."""
-    text = str(path).encode("utf-8", "backslashreplace").decode()
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(path))
 
 
 def open_picture(file: Path | IO[bytes]) -> Image.Image:
