@@ -49,6 +49,9 @@ def run_command(name: str, words: Sequence[str]) -> int:
     """
     from zoo.errors import ZooError
 
+    # Read when torch is loaded. Threads that wait by spinning starve each other as soon as anything else wants a core: on two cores
+    # a step beside a busy neighbour took about three times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _log_to_stderr()
     try:
         code: int = importlib.import_module(f"zoo.{name}").main(list(words))

@@ -58,7 +58,7 @@ def _print_data(data: Loaders) -> None:
 def _print_classes(data: Loaders) -> None:
     """A line a class with its pictures in each part."""
     from zoo.datasets.loaders import class_counts
-    from zoo.facts import shown
+    from zoo.errors import shown
 
     if not data.spec.labels:
         return

@@ -25,3 +25,8 @@ class DivergedError(ZooError):
     """A loss is no longer a finite number (exit code 4)."""
 
     exit_code = 4
+
+
+def shown(text: object) -> str:
+    """Text from outside (a path, a class) on one line of a message: control characters and bytes that are no text are spelt out."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))

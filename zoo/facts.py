@@ -113,8 +113,3 @@ def words(error: Exception) -> str:
         f"{'.'.join(map(str, item['loc'])) or 'all of it'}: {item['msg']}, found {item['input']!r:.60}" for item in problems[:3]
     )
     return first + (f" and {len(problems) - 3} more" if len(problems) > 3 else "")
-
-
-def shown(text: object) -> str:
-    """Text from outside for a terminal: control characters and bytes that are no text are written as escapes."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text))

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path in (arguments.csv, arguments.submission):
         _refuse_unwritable(path)  # before the work, not after it
 
-    from zoo.facts import shown
+    from zoo.errors import shown
     from zoo.model import load
 
     files = _files(arguments.pictures)

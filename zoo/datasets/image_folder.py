@@ -10,9 +10,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from zoo.datasets.pictures import EXTENSIONS, is_picture, shown
+from zoo.datasets.pictures import EXTENSIONS, is_picture
 from zoo.datasets.source import Record, Source, layout_error, write_csv
-from zoo.errors import DataError
+from zoo.errors import DataError, shown
 
 PARTS = {
     "train": "train",

@@ -8,7 +8,7 @@ from typing import IO
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from zoo.errors import DataError
+from zoo.errors import DataError, shown
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
@@ -34,11 +34,6 @@ _TURNS = {
 def is_picture(path: Path) -> bool:
     """Whether the file's name says that it is a picture; hidden files (`._x.jpg` of macOS) are not."""
     return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
-
-
-def shown(path: Path | str) -> str:
-    """A path as it can be printed on one line: control characters and bytes that are no text are spelt out."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(path))
 
 
 def open_picture(file: Path | IO[bytes]) -> Image.Image:

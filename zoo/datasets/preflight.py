@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zoo.datasets.pictures import open_picture, read_picture, shown
+from zoo.datasets.pictures import open_picture, read_picture
 from zoo.datasets.source import Record
-from zoo.errors import DataError
+from zoo.errors import DataError, shown
 from zoo.progress import track
 
 _TAIL = 4096

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 from PIL import Image
 
-from zoo.datasets.pictures import read_picture, shown
-from zoo.errors import DataError
+from zoo.datasets.pictures import read_picture
+from zoo.errors import DataError, shown
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ class Fit:
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
         self.progress.__exit__(kind, value, trace)
-        if kind is None:
+        if kind is None and self.done:  # an engine may be left early, to look at a few steps
             self.run.load_best(self.task)
 
     @property
