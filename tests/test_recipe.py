@@ -507,7 +507,15 @@ def test_schema_and_check_agree(more: str, fits: bool, schema: dict[str, Any]) -
     assert bool(fits) == (not _problems(BASE + more))
 
 
-@pytest.mark.parametrize("text", ["data: {size: 8}\ntask: classification\n", "data: image_folder\n", "data: image_folder\ntask: x\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data: {size: 8}\ntask: classification\n",
+        "data: image_folder\n",
+        "data: image_folder\ntask: x\n",
+        "data: {name: x}\ntask: classification\n",
+    ],
+)
 def test_schema_needs_known_names(text: str, schema: dict[str, Any]) -> None:
     assert not valid(as_json(text), schema)
     assert _problems(text)

@@ -153,7 +153,7 @@ from typing import Literal
 import not_installed_anywhere
 
 class Mine(Source):
-    def __init__(self, root, shape: Literal["round", "square"] = "round", count: int = 3):
+    def __init__(self, root, shape: Literal["round", "square"] = "round", *, count: int = 3):
         pass
 
 class Odd(Source):

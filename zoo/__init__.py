@@ -41,4 +41,4 @@ def list_recipes() -> list[str]:
     """Names of all recipes that can be trained by name."""
     from zoo import paths
 
-    return list(paths.recipes())
+    return [*paths.recipes()]  # not list(): once zoo.list is imported, that name is the module here

@@ -150,10 +150,10 @@ def card(name: str) -> str:
 def _measured(rows: Mapping[str, Row], expect: Mapping[str, Bound]) -> list[str]:
     if not rows and not expect:
         return ["Not measured: the data cannot be had here."]
-    lines = ["| metric | expected | measured | date | commit | machine |", "|---|---|---|---|---|---|"]
+    lines = ["| metric | expected | measured | date | commit | machine | note |", "|---|---|---|---|---|---|---|"]
     for metric in dict.fromkeys([*expect, *rows]):
         row, bound = rows.get(metric), expect.get(metric)
-        facts = [row["value"], row["date"], row["commit"], row["machine"]] if row else ["not yet", "", "", ""]
+        facts = [row[key] for key in ("value", "date", "commit", "machine", "note")] if row else ["not yet", "", "", "", ""]
         lines.append(f"| {metric} | {span(bound) if bound else ''} | {' | '.join(facts)} |")
     return lines
 
@@ -170,13 +170,17 @@ def table() -> str:
     lines = ["| recipe | question | on drawn data | on real data |", "|---|---|---|---|"]
     for name in recipe_names():
         recipe = Recipe.read(ROOT / "recipes" / f"{name}.yaml")
-        cells = [_cell(latest(name, kind), recipe.monitor.metric) for kind in ("synthetic", "real")]
+        cells = [_cell(latest(name, kind), recipe.monitor.metric, kind) for kind in ("synthetic", "real")]
         lines.append(f"| [{name}](docs/recipes/{name}.md) | {re.sub(r'[|]', '/', recipe.question)} | {cells[0]} | {cells[1]} |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(rows: Mapping[str, Row], metric: str) -> str:
-    return f"{metric} {rows[metric]['value']}" if metric in rows else "not measured"
+def _cell(rows: Mapping[str, Row], metric: str, kind: str) -> str:
+    """A measured number; for real data with what was read, which may stand in for the data set itself."""
+    if metric not in rows:
+        return "not measured"
+    row = rows[metric]
+    return f"{metric} {row['value']}" + (f" ({row['note'].partition(',')[0]})" if kind == "real" else "")
 
 
 if __name__ == "__main__":

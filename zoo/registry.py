@@ -138,7 +138,7 @@ def _plugins(kind: Kind) -> dict[str, Entry]:
     found = {}
     for point in _entry_points():
         group, _, name = point.name.partition(".")
-        if group != kind or name in _folder(kind):
+        if group != kind:
             continue
         file = _module_file(point.module)
         if file is None:
