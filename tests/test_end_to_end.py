@@ -55,3 +55,10 @@ def test_simpsons_submission_has_names(tmp_path: Path) -> None:
     assert list(rows[0]) == ["Id", "Expected"]
     assert {row["Id"] for row in rows} == {path.name for path in pictures.iterdir()}
     assert {row["Expected"] for row in rows} <= set(source.labels)
+
+
+def test_a_report_is_found_by_name() -> None:
+    run = train("image_folder", SMALL)
+    done = zoo_command("report", "image_folder")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(run.folder / "report.html")

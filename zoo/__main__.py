@@ -18,6 +18,7 @@ COMMANDS = {
     "schema": "print the JSON Schema of recipes, for editors",
     "new": "start a homework: copy a recipe under a new name",
     "pack": "make one file of a run, to share",
+    "bench": "for people who work on zoo: measure recipes in full, write their cards",
 }
 
 

@@ -96,14 +96,20 @@ class _Kept:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command: prints the report's path."""
     parser = argparse.ArgumentParser(prog="zoo report", description="Write report.html of a run folder and print its path.")
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as runs/simpsons/<id>")
+    parser.add_argument("run", metavar="RUN", help="a run folder, such as runs/simpsons/<id>, or the name of a trained recipe")
     parser.add_argument("--open", action="store_true", help="show the report in a browser")
     arguments = parser.parse_args(argv)
-    report = write_report(arguments.run)
+    report = write_report(_folder(arguments.run))
     print(report)
     if arguments.open:
         webbrowser.open(report.resolve().as_uri())
     return 0
+
+
+def _folder(run: str) -> Path:
+    from zoo.finding import find_run  # not needed to write a report after training
+
+    return Path(run) if os.sep in run or Path(run).is_dir() else find_run(run).folder
 
 
 def write_report(run_folder: Path) -> Path:
