@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,7 @@ def evaluate(task: Task, batches: Iterable[Mapping[str, Any]], device: torch.dev
     import torch
 
     from zoo.datasets.loaders import to_device
+    from zoo.progress import track
 
     metrics = task.metrics().to(device)
     kept: list[tuple[dict[str, Any], dict[str, Tensor]]] = []
@@ -62,7 +63,7 @@ def evaluate(task: Task, batches: Iterable[Mapping[str, Any]], device: torch.dev
     task.eval()
     try:
         with _undisturbed(device), torch.inference_mode():
-            for batch in batches:
+            for batch in track(batches, "evaluating", len(batches), "batches") if isinstance(batches, Sized) else batches:
                 moved = to_device(batch, device)
                 predictions = task.predict(moved)
                 metrics.update(predictions, moved)

@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw
 
 from zoo.datasets.mpii_activity import ANSWERS, CATEGORIES, COURSE, MAT, NAMES, OFFICIAL, VIDEOS
 from zoo.datasets.source import write_csv
+from zoo.progress import track
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
@@ -1051,7 +1052,8 @@ def write_course(root: Path, seed: int, counts: dict[int, int] | None = None, te
     parts = ("img_train", "img_test")
     for part in parts:
         (folder / part).mkdir(parents=True)
-    for position, (plan, number) in enumerate(zip(plans, numbers, strict=True)):
+    drawn = track(zip(plans, numbers, strict=True), "drawing", len(plans), "pictures")
+    for position, (plan, number) in enumerate(drawn):
         picture = draw_frame(plan)
         picture.save(folder / parts[position >= train] / f"{number}.jpg", quality=70 + plan.seed % 23)
     rows = sorted(zip(numbers, plans, strict=True), key=lambda row: row[0])

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from zoo.datasets.source import write_csv
+from zoo.progress import track
 
 Points = Sequence[tuple[float, ...]]
 Color = tuple[int, int, int]
@@ -837,7 +838,7 @@ def draw_file(name: str, index: int, seed: int) -> tuple[str, bytes]:
 
 def write(root: Path, seed: int, share: float = 1.0) -> None:
     """Draw the data set into `root`; `share` below 1 draws only that part of each class (at least 3 pictures), equal to the whole's."""
-    for character in CAST:
+    for character in track(CAST, "drawing", len(CAST), "characters"):
         folder = root / "train" / "simpsons_dataset" / character.name
         folder.mkdir(parents=True)
         for index in range(max(3, round(share * drawn_count(character.total)))):
