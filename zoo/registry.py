@@ -231,7 +231,7 @@ def _type(node: ast.expr | None) -> Any:
             parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
             return tuple.__class_getitem__(tuple(_type(part) for part in parts))
         case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[inner, *bounds])):
-            return Annotated.__class_getitem__((_type(inner), *map(_bound, bounds)))  # type: ignore[attr-defined]  # built at run time
+            return Annotated[(_type(inner), *map(_bound, bounds))]
     raise TypeError(f"{ast.unparse(node) if node else 'a missing annotation'} is not in the language of recipe options")
 
 
