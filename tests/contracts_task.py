@@ -83,7 +83,7 @@ def check_losses(task: Task, batch: Batch) -> None:
             assert value.isfinite(), f"{name}/{key} is {float(value.detach())} on a fresh model"
             assert key == "loss" or not key.startswith(f"{name}/"), f"{key!r}: the player's name is put in front by the training step"
         assert losses["loss"].requires_grad, f"{name}/loss has no gradient"
-        losses["loss"].backward()  # type: ignore[no-untyped-call]
+        losses["loss"].backward()
         gradients = [weight.grad for weight in player.parameters() if weight.requires_grad]
         assert any(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients), f"{name}/loss moves none of its weights"
         assert all(gradient is None or gradient.isfinite().all() for gradient in gradients)
@@ -99,7 +99,7 @@ def check_one_batch_is_learnt(task: Task, batch: Batch) -> None:
         optimizers = {name: torch.optim.Adam(player.parameters(), lr=1e-2) for name, player in trained.players().items()}
 
         def update(name: str, loss: Tensor, optimizers: dict[str, torch.optim.Adam] = optimizers) -> None:
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizers[name].step()
             optimizers[name].zero_grad(set_to_none=True)
 
@@ -159,7 +159,7 @@ def check_state(task: Task, batch: Batch) -> None:
     """The state dict is the trained model: loaded into another copy it predicts the same. No tensor is replaced by training."""
     before = {key: value.data_ptr() for key, value in task.state_dict(keep_vars=True).items()}
     task.train()
-    training_step(task, task.players(), batch, lambda name, loss: loss.backward())  # type: ignore[no-untyped-call]
+    training_step(task, task.players(), batch, lambda name, loss: loss.backward())
     after = {key: value.data_ptr() for key, value in task.state_dict(keep_vars=True).items()}
     assert before == after, "a step puts new tensors in place of old ones: averaged weights would go on following the old"
     other = copy.deepcopy(task)

@@ -47,7 +47,7 @@ def test_a_model_tells_what_it_is(run: Path) -> None:
     assert model.device == torch.device("cpu") and not model.task.training and model.origin == run
     assert repr(model) == f"<Model image_folder: 8 classes, 32x32 pixels, trained on synthetic data, from {run}>"
     assert model.to("cpu") is model
-    assert repr(zoo.load(str(run), device="cpu")) == repr(zoo.load(run, device="cpu"))  # type: ignore[arg-type]  # a Path will do
+    assert repr(zoo.load(str(run), device="cpu")) == repr(zoo.load(run, device="cpu"))
 
 
 def test_a_stranger_predicts_the_same(run: Path, pictures: Path, tmp_path: Path) -> None:

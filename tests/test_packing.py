@@ -76,7 +76,7 @@ def test_there_and_back_in_a_new_process(run: Path, pictures: Path, tmp_path: Pa
 
 
 def test_all_of_the_run_but_the_names_of_pictures_is_in_the_file(run: Path, packed: Path) -> None:
-    model = zoo.load(packed, device="cpu")  # type: ignore[arg-type]
+    model = zoo.load(packed, device="cpu")
     there = zoo.load(str(run), device="cpu")
     assert (model.spec, model.metrics, model.labels) == (there.spec, there.metrics, there.labels)
     assert model.recipe.to_yaml() == there.recipe.to_yaml() and model.recipe.name == "image_folder"
@@ -110,7 +110,7 @@ def test_evaluating_a_packed_model_on_another_split_warns(packed: Path, capsys: 
 def test_a_target_that_exists_is_replaced_whole(run: Path, packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed.write_bytes(b"old")
     packing.pack(Run.read(run), packed)
-    assert zoo.load(packed).labels  # type: ignore[arg-type]
+    assert zoo.load(packed).labels
     packed.write_bytes(b"old")
 
     def full(tensors: Any, to: Path, metadata: Any) -> None:
@@ -158,12 +158,12 @@ def test_what_cannot_be_packed(run: Path, home: Path, capsys: pytest.CaptureFixt
 
 
 def test_the_digest_is_checked(packed: Path) -> None:
-    assert zoo.load(packed, sha256=f" {sha256(packed).upper()}\n").labels  # type: ignore[arg-type]
+    assert zoo.load(packed, sha256=f" {sha256(packed).upper()}\n").labels
     with pytest.raises(ZooError, match=f"its sha256 is {sha256(packed)}, expected 0000"):
-        zoo.load(packed, sha256="0" * 64)  # type: ignore[arg-type]
+        zoo.load(packed, sha256="0" * 64)
     for digest in ("", "abc", "../x", "g" * 64):
         with pytest.raises(RecipeError, match="expected 64 hexadecimal digits"):
-            zoo.load(packed, sha256=digest)  # type: ignore[arg-type]
+            zoo.load(packed, sha256=digest)
 
 
 class Sentinel:

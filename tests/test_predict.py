@@ -121,7 +121,7 @@ def test_embeddings(model: Model, pictures: Path, star: Path) -> None:
 
 
 def test_tasks_without_classes_or_embedding_say_so(model: Model, star: Path) -> None:
-    model.task = torch.nn.Identity()  # type: ignore[assignment]
+    model.task = torch.nn.Identity()
     with pytest.raises(RecipeError, match=r"image_folder .classification. predicts no classes"):
         model.predict(star)
     with pytest.raises(RecipeError, match="has no embedding"):

@@ -106,8 +106,8 @@ def test_a_section_with_a_name_replaces_the_whole_one(real: str) -> None:
 
 
 def test_changes_need_to_fit_only_what_is_in_effect(real: str) -> None:
-    assert read(OVERLAID, real, "train.schedule.every=5").train.schedule.every == 5.0  # type: ignore[union-attr]
-    assert read(OVERLAID, "train.schedule.rise=0.5").train.schedule.rise == 0.5  # type: ignore[union-attr]
+    assert read(OVERLAID, real, "train.schedule.every=5").train.schedule.every == 5.0
+    assert read(OVERLAID, "train.schedule.rise=0.5").train.schedule.rise == 0.5
     first, note = wrong(OVERLAID, "train.schedule.every=5")
     assert first.startswith("command line, `train.schedule.every=5`: unknown key `train.schedule.every`")
     assert "`synthetic:` section lies over" in note

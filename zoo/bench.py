@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zoo.errors import RecipeError
+from zoo.markup import range_text
 from zoo.recipe import Recipe
 from zoo.sections import Bound
 
@@ -62,6 +63,7 @@ def recipe_names() -> list[str]:
 def measure(name: str) -> None:
     """Train a recipe on drawn data and append its metrics to `docs/results.csv`; says whether it reached what it expects."""
     from zoo.progress import say
+    from zoo.report import judge
     from zoo.train import train
 
     begun = time.monotonic()
@@ -70,10 +72,8 @@ def measure(name: str) -> None:
     for metric, value in run.metrics.items():
         if "/" in metric:
             append(name, "synthetic", metric, float(value), seconds, f"run {run.folder.name}, {run.metrics['epochs']} epochs")
-    for metric, bound in run.recipe.expect.synthetic.items():
-        value = run.metrics[metric]
-        met = (bound.min is None or value >= bound.min) and (bound.max is None or value <= bound.max)
-        say(f"{name}: {metric} {value:.4f}, expected {span(bound)}: {'met' if met else 'MISSED'}")
+    for line in judge(run.metrics, run.recipe.expect.model_dump()["synthetic"]).lines:
+        say(f"{name}: {line}")
 
 
 def append(recipe: str, data: str, metric: str, value: float, seconds: float, note: str) -> None:
@@ -160,9 +160,7 @@ def _measured(rows: Mapping[str, Row], expect: Mapping[str, Bound]) -> list[str]
 
 def span(bound: Bound) -> str:
     """`at least 0.9`, `at most 2` or `0.5 to 0.7`."""
-    if bound.max is None:
-        return f"at least {bound.min:g}" if bound.min is not None else "any"
-    return f"at most {bound.max:g}" if bound.min is None else f"{bound.min:g} to {bound.max:g}"
+    return "any" if bound.min is None and bound.max is None else range_text(bound.min, bound.max)
 
 
 def table() -> str:

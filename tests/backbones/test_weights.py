@@ -385,7 +385,7 @@ def test_prefer_falls_back_and_says_so(caplog: pytest.LogCaptureFixture) -> None
 def test_falling_back_draws_the_same_random_weights() -> None:
     def drawn(pretrained: str | bool) -> Tensor:
         torch.manual_seed(0)
-        return next(TimmBackbone("resnet18", pretrained=pretrained).parameters())  # type: ignore[arg-type]  # both are of its choices
+        return next(TimmBackbone("resnet18", pretrained=pretrained).parameters())
 
     assert torch.equal(drawn("prefer"), drawn(False))
 

@@ -74,7 +74,7 @@ def by_zoo(recipe: Recipe, data: Loaders) -> Callable[[], None]:
             fit.step(next(batches))
         run.log({"epoch": fit.epoch, "step": fit.step_number, "train/loss": float(fit.sums["loss"]) / fit.gathered})
 
-    fit._end_epoch = lambda end: None  # type: ignore[method-assign]
+    fit._end_epoch = lambda end: None
     return epoch
 
 

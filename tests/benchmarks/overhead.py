@@ -71,7 +71,7 @@ def plain(batches: list[Batch]) -> Callable[[], None]:
                 group["lr"] = LR * (1 + math.cos(math.pi * number / STEPS)) / 2
             logits = net.logits(moved["image"])
             loss = F.cross_entropy(logits, moved["label"])
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             total = total + loss.detach()
@@ -85,7 +85,7 @@ def plain(batches: list[Batch]) -> Callable[[], None]:
 def zoo(batches: list[Batch], data: Memory) -> Callable[[], None]:
     """`Fit.step`, fed with the same batches and the same conversion."""
     made = recipe("train.optimizer=adamw", f"train.lr={LR}", "train.schedule=cosine", "train.epochs=1000", "train.batch_size=8")
-    fit = Fit(task(), data, Run.open(made))  # type: ignore[arg-type]
+    fit = Fit(task(), data, Run.open(made))
     fit.__enter__()
 
     def run() -> None:

@@ -28,10 +28,10 @@ def trained(folder: str, seed: int, own: bool) -> tuple[float, float]:
     data = build.loaders(build.source(recipe), recipe)
     task = build.task(recipe, data.spec)
     if not own:
-        drawn = timm.create_model(recipe.backbone.name, num_classes=len(data.spec.labels)).classifier  # type: ignore[union-attr]
+        drawn = timm.create_model(recipe.backbone.name, num_classes=len(data.spec.labels)).classifier
         with torch.no_grad():
-            task.head[1].weight.copy_(drawn.weight)  # type: ignore[index]
-            task.head[1].bias.copy_(drawn.bias)  # type: ignore[index]
+            task.head[1].weight.copy_(drawn.weight)
+            task.head[1].bias.copy_(drawn.bias)
     build.engine(recipe).fit(task, data, run)
     history = run.history()
     return history[0]["train/loss"], max(row["val/accuracy"] for row in history)

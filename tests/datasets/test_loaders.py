@@ -155,7 +155,7 @@ def test_evaluation_is_in_order_whole_and_without_augmentation(root: Path) -> No
     for _ in range(2):
         batches = list(data.evaluation("val"))
         assert torch.cat([batch["index"] for batch in batches]).tolist() == list(range(len(data.parts()["val"])))
-        assert len(data.evaluation("val")) == len(batches)  # type: ignore[arg-type]
+        assert len(data.evaluation("val")) == len(batches)
         record = data.parts()["val"][0]
         assert batches[0]["image"][0].equal(data.preprocess(data.source.read(record)[0]))
 

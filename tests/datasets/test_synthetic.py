@@ -127,7 +127,7 @@ class Slow(Drawn):
 
 
 def draw(barrier: object) -> None:
-    barrier.wait()  # type: ignore[attr-defined]
+    barrier.wait()
     place = synthetic.folder("image_folder", ImageFolder)
     sys.exit(0 if len(ImageFolder(place).records["labelled"]) == 320 else 1)
 

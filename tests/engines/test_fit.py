@@ -226,7 +226,7 @@ def test_where_losses_are_read_rarely_the_first_bad_step_is_named_still(monkeypa
     """As on a GPU: the look at each step is left out."""
     with opened(f"train.log_every={log_every}") as run, pytest.raises(DivergedError, match=r"step 8 \(epoch 2, batch 3\)"):
         net = task()
-        with Fit(net, Memory(poison=(1, 2)), run) as fitting:  # type: ignore[arg-type]
+        with Fit(net, Memory(poison=(1, 2)), run) as fitting:
             look = fitting._look
             monkeypatch.setattr(fitting, "_look", lambda: look() if fitting.step_number % min(log_every, 5) == 0 else None)
             for batch in fitting.batches():
@@ -260,7 +260,7 @@ def test_compile_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_device_that_is_not_there() -> None:
     if torch.cuda.is_available():
-        pytest.skip("it is")
+        pytest.skip("this machine has a CUDA device, so asking for one is no error")
     with pytest.raises(RecipeError, match=r"device='cuda'.*try cpu"):
         trained("train.device=cuda")
 
@@ -330,7 +330,7 @@ def test_frozen_epochs_end_on_time(optimizer: str) -> None:
 
 def test_engines_draw_what_fit_says() -> None:
     """An engine may go on drawing after the end: there is nothing more."""
-    with opened("train.epochs=1") as run, Fit(task(), Memory(), run) as fitting:  # type: ignore[arg-type]
+    with opened("train.epochs=1") as run, Fit(task(), Memory(), run) as fitting:
         batches = fitting.batches()
         for _ in range(5):
             fitting.step(next(batches), backward=lambda loss: loss.backward())

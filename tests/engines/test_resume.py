@@ -54,7 +54,7 @@ def facts(run: Run, trained: Any) -> dict[str, Any]:
 
 def cut(run: Run, options: dict[str, Any], step: int) -> None:
     """Train to a step and stop there as a signal would."""
-    with pytest.raises(StoppedError), Fit(net(options), Memory(), run) as fitting:  # type: ignore[arg-type]
+    with pytest.raises(StoppedError), Fit(net(options), Memory(), run) as fitting:
         for batch in fitting.batches():
             if fitting.step_number == step - 1:
                 fitting.signal = signal.SIGTERM
@@ -95,7 +95,7 @@ def test_killed_without_warning_it_goes_on_from_the_last_epoch(monkeypatch: pyte
     run = Run.open(recipe(*changes))
     whole = facts(run, fit(run, net(options)))
     run = Run.open(recipe(*changes))
-    with pytest.raises(MemoryError), Fit(net(options), Memory(), run) as fitting:  # type: ignore[arg-type]
+    with pytest.raises(MemoryError), Fit(net(options), Memory(), run) as fitting:
         for batch in fitting.batches():
             if fitting.step_number == 14:
                 monkeypatch.setattr(fitting, "_save", lambda: (_ for _ in ()).throw(MemoryError))  # after the row was written
@@ -138,7 +138,7 @@ def test_a_run_that_stopped_early_stays_stopped() -> None:
 
 def test_seconds_go_on() -> None:
     run = Run.open(recipe())
-    with pytest.raises(StoppedError), Fit(net({}), Memory(), run) as fitting:  # type: ignore[arg-type]
+    with pytest.raises(StoppedError), Fit(net({}), Memory(), run) as fitting:
         for batch in fitting.batches():
             if fitting.step_number == 2:
                 fitting.begun -= 100  # a long epoch
@@ -171,7 +171,7 @@ def test_other_threads_are_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 def test_a_signal_saves_and_says_how_to_go_on(number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     run = Run.open(recipe())
-    with pytest.raises(StoppedError, match=f"python -m zoo.train --resume {run.folder}") as caught, Fit(net({}), Memory(), run) as fitting:  # type: ignore[arg-type]
+    with pytest.raises(StoppedError, match=f"python -m zoo.train --resume {run.folder}") as caught, Fit(net({}), Memory(), run) as fitting:
         for batch in fitting.batches():
             if fitting.step_number == 2:
                 os.kill(os.getpid(), number)
@@ -185,7 +185,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number: signal.Signals, code: int,
 def test_a_second_signal_stops_at_once() -> None:
     before = signal.getsignal(signal.SIGINT)  # shells start background jobs with it ignored
     run = Run.open(recipe())
-    with pytest.raises(KeyboardInterrupt), Fit(net({}), Memory(), run) as fitting:  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt), Fit(net({}), Memory(), run) as fitting:
         for batch in fitting.batches():
             fitting.step(batch)
             if fitting.step_number == 2:

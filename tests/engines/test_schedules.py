@@ -60,7 +60,7 @@ def test_equals_torch(name: str) -> None:
 
 
 def test_accumulation_keeps_the_shape_of_one_cycle() -> None:
-    make: Make = lambda o: lr_scheduler.OneCycleLR(o, 1.0, TOTAL // 2, cycle_momentum=False)  # noqa: E731
+    make: Make = lambda o: lr_scheduler.OneCycleLR(o, 1.0, TOTAL // 2, cycle_momentum=False)  # noqa: E731  # one expression, beside the others of its kind
     assert ours(OneCycle(name="one_cycle"), TOTAL // 2, every=2) == pytest.approx(theirs(make, TOTAL // 2), abs=1e-6)
 
 
@@ -91,7 +91,7 @@ def test_edges_in_tenths_of_an_epoch_are_met_exactly() -> None:
 def test_plateau_equals_torch(mode: str, patience: int, delta: float) -> None:
     values = torch.rand(60, generator=torch.Generator().manual_seed(patience)).tolist()
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, mode, 0.5, patience, threshold=delta, threshold_mode="abs", eps=0.0)  # type: ignore[arg-type]
+    scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, mode, 0.5, patience, threshold=delta, threshold_mode="abs", eps=0.0)
     plateau = PlateauFactor(Plateau(name="plateau", factor=0.5, patience=patience, min_delta=delta), "val/loss", mode)
     for value in values:
         scheduler.step(value)

@@ -63,7 +63,7 @@ def test_each_player_moves_alone(batch: dict[str, Any]) -> None:
 
     def update(name: str, loss: Tensor) -> None:
         other = players["generator" if name == "discriminator" else "discriminator"]
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         assert all(weight.grad is None for weight in other.parameters()), "the waiting player got gradients"
         assert any(weight.grad is not None for weight in players[name].parameters())
         net.zero_grad(set_to_none=True)
@@ -129,7 +129,7 @@ def test_a_player_may_sit_out(batch: dict[str, Any]) -> None:
 
 def test_losses_without_a_loss_are_named(batch: dict[str, Any]) -> None:
     net = Game()
-    net.losses = lambda batch, player: {"los": torch.zeros(())}  # type: ignore[method-assign]
+    net.losses = lambda batch, player: {"los": torch.zeros(())}
     with pytest.raises(ValueError, match=r"discriminator.*'loss'.*los"):
         training_step(net, net.players(), batch, lambda name, loss: None)
 
@@ -139,4 +139,4 @@ def test_statistics_of_a_waiting_player_still_move(batch: dict[str, Any]) -> Non
     net = Game()
     before = copy.deepcopy(net.discriminator[1].running_mean)
     training_step(net, {"generator": net.generator, "discriminator": net.discriminator}, batch, lambda name, loss: None)
-    assert not torch.equal(net.discriminator[1].running_mean, before)  # type: ignore[arg-type]
+    assert not torch.equal(net.discriminator[1].running_mean, before)

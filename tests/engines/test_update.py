@@ -78,7 +78,7 @@ def test_optimizers_step_as_pytorchs_plain_ones(name: str) -> None:
     for rows in groups:
         found = batch(rows)
         other.zero_grad()
-        F.cross_entropy(plain.logits(found["image"]), found["label"]).backward()  # type: ignore[no-untyped-call]
+        F.cross_entropy(plain.logits(found["image"]), found["label"]).backward()
         other.step()
     assert distance(net, plain) < 1e-6
 
@@ -195,7 +195,7 @@ def test_state_goes_on_to_the_bit(optimizer: str, layout: torch.memory_format) -
     """In the middle of accumulation too, and where files have another memory layout than the weights."""
 
     def new() -> tuple[Task, Updater]:
-        net = Classification(spec(), Convolution(norm=False)).to(memory_format=layout)  # type: ignore[call-overload]
+        net = Classification(spec(), Convolution(norm=False)).to(memory_format=layout)
         net.load_state_dict(task(norm=False).state_dict())
         return net, updater(net, f"train.optimizer={optimizer}", "train.accumulate=2", "train.ema=0.9", "train.lr=0.01")
 

@@ -34,7 +34,7 @@ def rendered(figure: Figure) -> NDArray[np.uint8]:
 
 
 def texts(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.findobj(match=lambda artist: hasattr(artist, "get_text"))]  # type: ignore[attr-defined]
+    return [text.get_text() for text in figure.findobj(match=lambda artist: hasattr(artist, "get_text"))]
 
 
 def names(number: int) -> list[str]:

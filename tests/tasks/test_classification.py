@@ -82,7 +82,7 @@ def test_the_contract_finds_what_is_broken(breakage: str) -> None:
     torch.manual_seed(0)
     broken = Broken(spec(), Convolution())
     if breakage == "metrics":
-        broken.main = "f1"  # type: ignore[misc]
+        broken.main = "f1"
     with pytest.raises(AssertionError, match=r"\w{4}"):
         check_task(broken, batch())
 
@@ -125,7 +125,7 @@ def test_losses_are_those_of_the_options() -> None:
         ),
     ):
         torch.manual_seed(0)
-        net = Classification(spec(weight), Convolution(norm=False), **options)  # type: ignore[arg-type]
+        net = Classification(spec(weight), Convolution(norm=False), **options)
         losses = net.losses(fields, "model")
         logits = net.logits(fields["image"])
         assert float(losses["loss"].detach()) == pytest.approx(float(expected(logits).detach()), rel=1e-6), options
@@ -190,7 +190,7 @@ def test_frozen_statistics_stand_still() -> None:
     before = {key: value.clone() for key, value in net.backbone.state_dict().items()}
     net.start_epoch(0)
     net.train()
-    net.losses(batch(), "model")["loss"].backward()  # type: ignore[no-untyped-call]
+    net.losses(batch(), "model")["loss"].backward()
     assert all(torch.equal(value, before[key]) for key, value in net.backbone.state_dict().items())
     assert all(weight.grad is None for weight in net.backbone.parameters())
     assert all(weight.grad is not None for weight in net.head.parameters())
