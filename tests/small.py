@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from zoo.backbones.backbone import Backbone
 from zoo.datasets.loaders import Batch
 from zoo.engines.loop import Loop
+from zoo.ranks import Ranks, ranks
 from zoo.recipe import Recipe
 from zoo.run import Run
 from zoo.spec import DataSpec
@@ -92,15 +93,16 @@ class Memory:
             order = torch.randperm(len(self.label), generator=torch.Generator().manual_seed(self.seed * 1000 + epoch))
             for number in range(batch, self.batches):
                 self.drawn.append((epoch, number))
-                drawn = self.batch(order[number * self.batch_size :][: self.batch_size])
+                drawn = self.batch(ranks().share(order[number * self.batch_size :][: self.batch_size]))
                 if (epoch, number) == self.poison:
                     drawn["image"] = torch.full((self.batch_size, 3, 8, 8), float("nan"))
                 yield drawn
             epoch, batch = epoch + 1, 0
 
-    def evaluation(self, part: str) -> list[Batch]:
+    def evaluation(self, part: str, shared: bool = False) -> list[Batch]:
         assert part == "val"
-        return [self.batch(rows) for rows in torch.arange(len(self.label)).split(8)]
+        me = ranks() if shared else Ranks()
+        return [self.batch(rows) for rows in torch.arange(me.rank, len(self.label), me.world).split(8)]
 
     def fingerprint(self) -> str:
         return f"{self.label.tolist()}"

@@ -18,18 +18,21 @@ ONLY = {
     "timm": {"zoo/backbones/timm.py"},
     "pytorch_lightning": {"zoo/engines/lightning.py"},
     "lightning": set(),
+    "lightning_fabric": {"zoo/engines/lightning.py"},
     "mmengine": {"zoo/engines/mmengine.py"},
     "mmdet": {"zoo/tasks/mmdet.py"},
     "segmentation_models_pytorch": {"zoo/backbones/smp.py"},
     "pickle": {"zoo/backbones/weights.py"},  # for the name of the error that torch's safe loading raises
 }
 PURE = ("heads", "losses", "metrics", "figures", "backbones", "datasets")
-LEAVES = {"zoo.errors", "zoo.spec", "zoo.progress", "zoo.paths"}
+LEAVES = {"zoo.errors", "zoo.spec", "zoo.progress", "zoo.paths", "zoo.ranks"}
 LIGHT = (
     "__init__",
     "__main__",
     "paths",
     "errors",
+    "ranks",
+    "launch",
     "spec",
     "document",
     "recipe",

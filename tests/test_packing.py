@@ -295,7 +295,7 @@ def test_headers_of_wrong_types(packed: Path, changes: dict[str, Any]) -> None:
         ("name: classification", "name: tests.test_packing:Sentinel", "unknown name"),
         ("name: test_resnet", "name: hf_hub:evil/model", "unknown name"),
         ("name: image_folder", "name: zoo.datasets.image_folder", "unknown name"),
-        ("engine: loop", "engine: subprocess.Popen", "unknown name"),
+        ("engine: lightning", "engine: subprocess.Popen", "unknown name"),
         ("seed: 0", "seed: !!python/object/apply:os.getcwd []", "tag"),
         ("seed: 0", "seed: " + "[" * 5000 + "]" * 5000, "nested"),
         ("seed: 0", "seed: " + "9" * 5000, r"shared\.zoo"),

@@ -84,6 +84,79 @@ def test_later_words_win() -> None:
     assert read(BASE, "train.epochs=2", "train={epochs: 3}", "train.epochs=4").train.epochs == 4
 
 
+# ---------------------------------------------------------------- players
+
+PLAYERS = """\
+train:
+  optimizer: {name: adam, betas: [0.5, 0.999]}
+  schedule: step
+  players:
+    generator:
+      lr: 1e-4
+      schedule: cosine
+      optimizer: {weight_decay: 0.1}
+    discriminator: {optimizer: sgd, schedule: {every: 3}}
+    critic:
+"""
+
+
+def test_players_refine_what_holds_for_all() -> None:
+    recipe = read(BASE + PLAYERS, "train.players.critic.lr=1e-5", "train.players.critic.schedule.gamma=0.5")
+    generator, discriminator, critic = recipe.train.players.values()
+    assert (generator.lr, discriminator.lr, critic.lr, recipe.train.lr) == (1e-4, None, 1e-5, 1e-3)
+    assert generator.optimizer is not None
+    assert generator.optimizer.model_dump() == {"name": "adam", "betas": (0.5, 0.999), "weight_decay": 0.1}
+    assert generator.schedule is not None
+    assert generator.schedule.name == "cosine"
+    assert discriminator.optimizer is not None
+    assert discriminator.optimizer.model_dump() == {"name": "sgd", "momentum": 0.9, "nesterov": False, "weight_decay": 0.0}
+    assert discriminator.schedule is not None
+    assert discriminator.schedule.model_dump() == {"name": "step", "warmup": 0.0, "every": 3.0, "gamma": 0.1}
+    assert critic.optimizer is None
+    assert critic.schedule is not None
+    assert critic.schedule.model_dump() == {"name": "step", "warmup": 0.0, "every": 10.0, "gamma": 0.5}
+    assert Recipe.parse(recipe.to_yaml(), "again.yaml", "r") == recipe
+    assert recipe.changed(["train.lr=1"]).train.players == recipe.train.players
+
+
+def test_players_alone_refine_the_defaults() -> None:
+    (player,) = read(BASE, "train.players.any.optimizer.weight_decay=0.5").train.players.values()
+    assert player.optimizer is not None
+    assert player.optimizer.model_dump() == {"name": "adamw", "betas": (0.9, 0.999), "weight_decay": 0.5}
+    assert read(BASE).train.players == {} == read(BASE, "train.players={}").train.players
+
+
+def test_a_wrong_optimizer_of_all_players_is_said_once() -> None:
+    text = "train:\n  optimizer: {name: sgd, momentum: 2}\n  players:\n    a:\n      optimizer: {nesterov: true}\n"
+    text += "    b: {optimizer: {betas: 1}}\n"
+    assert wrong(BASE + text) == [
+        "r.yaml:5:26: `train.optimizer.momentum`: expected less than 1.0, found 2",
+        "r.yaml:9:21: unknown key `train.players.b.optimizer.betas`; expected one of momentum, name, nesterov, weight_decay",
+    ]
+
+
+# ---------------------------------------------------------------- several devices
+
+
+def test_devices_divide_the_batch() -> None:
+    fits = "train: {engine: lightning, devices: 4, nodes: 2, batch_size: 48, device: cuda}\n"
+    assert (read(BASE + fits).train.devices, read(BASE + fits).train.nodes) == (4, 2)
+    text = "train:\n  engine: lightning\n  devices: 4\n  nodes: 2\n  batch_size: {size}\n  device: cuda:1\n"
+    device = "r.yaml:9:3: `train.device` cuda:1 is one GPU and `train.devices` 4: set train.device=cuda"
+    for size, near in ((50, "48 or 56"), (3, "8")):
+        words = f"`train.batch_size` {size} cannot be divided among 8 processes (`train.devices` 4 x `train.nodes` 2): set it to {near}"
+        assert wrong(BASE + text.replace("{size}", str(size))) == [f"r.yaml:8:3: {words}", device]
+    assert read(BASE, "train.device=cuda:1").train.devices == 1
+
+
+@pytest.mark.parametrize("key", ["devices", "nodes"])
+def test_the_loop_knows_one_device(key: str) -> None:
+    words = f"`train.{key}` 2: engine `loop` knows one device: set train.engine to lightning or mmengine"
+    assert wrong(f"{BASE}train:\n  engine: loop\n  {key}: 2\n") == [f"r.yaml:6:3: {words}"]
+    for engine in ("lightning", "mmengine"):
+        assert read(BASE, f"train.{key}=2", f"train.engine={engine}").train.engine == engine
+
+
 # ---------------------------------------------------------------- synthetic:
 
 OVERLAID = (
@@ -253,6 +326,19 @@ reference:
         ("train.schedule=5", "`train.schedule`: expected a name, or a section with a `name`, found 5"),
         ("train.schedule={nme: cosine}", "unknown key `train.schedule.nme` (did you mean `name`?)"),
         ("train.optimizer={name: adam, betas: [0.9]}", "`train.optimizer.betas`: expected one more value, found [0.9]"),
+        ("train.devices=0", "`train.devices`: expected at least 1, found 0"),
+        ("train.nodes=all", '`train.nodes`: expected a whole number, found "all"'),
+        ("train.players=5", "`train.players`: expected a section of keys and values, found 5"),
+        ("train.players.a=5", "`train.players.a`: expected a section of keys and values, found 5"),
+        (
+            "train.players.a.optimiser=sgd",
+            "unknown key `train.players.a.optimiser` (did you mean `optimizer`?); expected one of lr, optimizer,",
+        ),
+        ("train.players.a.lr=0", "`train.players.a.lr`: expected more than 0.0, found 0"),
+        ("train.players.a.schedule=cosin", "unknown name `cosin` in `train.players.a.schedule` (did you mean `cosine`?); expected one of"),
+        ("train.players.a.optimizer=5", "`train.players.a.optimizer`: expected a name, or a section with a `name`, found 5"),
+        ("train.players.a.optimizer={name: sgd, momentm: 0}", "unknown key `train.players.a.optimizer.momentm` (did you mean `momentum`?)"),
+        ("train.players.a.optimizer.betas=[0.9]", "`train.players.a.optimizer.betas`: expected one more value, found [0.9]"),
         ("data.size=0", "`data.size`: expected at least 1 or a list in [ ], found 0"),
         ("data.size=[8, x]", '`data.size.1`: expected a whole number, found "x"'),
         ("data.size=[8, 8, 8]", "`data.size`: expected a whole number or at most 2 values, found [8, 8, 8]"),
@@ -498,6 +584,15 @@ def test_schema_accepts_every_recipe(file: Path, schema: dict[str, Any]) -> None
         ("train:\n  lr: fast\n", False),
         ("train:\n  engine: warp\n", False),
         ("trian: {}\n", False),
+        ("train:\n  devices: 0\n", False),
+        ("train:\n  optimizer: sgd\n  players: {a: {lr: 1, schedule: cosine, optimizer: {momentum: 0.5}}, b: {optimizer: null}}\n", True),
+        ("train:\n  players: {a: {rl: 1}}\n", False),
+        ("train:\n  players: {a: {schedule: cosin}}\n", False),
+        ("train:\n  engine: mmengine\n  hooks: [profiler, {name: empty_cache, after_iter: true}]\n", True),
+        ("train:\n  engine: mmengine\n  hooks: [{name: profiler, by_epoch: 1}]\n", False),
+        ("train:\n  engine: lightning\n  callbacks: [early_stopping]\n", False),
+        ("train:\n  engine: lightning\n  callbacks: [{name: early_stopping, monitor: x}]\n", True),
+        ("train:\n  engine: lightning\n  loggers: [tensorbord]\n", False),
         ("seed: -1\n", False),
         ("synthetic:\n  train:\n    epochs: 1\n", True),
     ],

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import annotated_types
 import pytest
 import timm
+from installed import forget
 
 from zoo import registry
 from zoo.checking import NAMED
@@ -165,11 +166,6 @@ class Odd(Source):
 @pytest.fixture
 def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Installs a distribution with entry points, for the length of a test."""
-    caches = (registry.names, registry._plugins, registry._entry_points, registry._parse, registry._class_options)
-
-    def forget() -> None:
-        for cache in caches:
-            cache.cache_clear()
 
     def install(*points: str) -> None:
         package = tmp_path / "site" / "my_package"

@@ -48,18 +48,23 @@ def run_command(name: str, words: Sequence[str]) -> int:
 
     0 done, 2 bad recipe or arguments, 3 bad data, 4 diverged, 130 and 143 interrupted but saved, 1 anything else.
     """
-    from zoo.errors import ZooError
+    from zoo.errors import DataError, ZooError
+    from zoo.ranks import ranks
 
     # Read when torch is loaded. Threads that wait by spinning starve each other as soon as anything else wants a core: on two cores
     # a step beside a busy neighbour took about three times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if ranks().world > 1:  # its wrapper for several devices warns of a search for unused weights, which some batches do need
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     _log_to_stderr()
     try:
         code: int = importlib.import_module(f"zoo.{name}").main(list(words))
         sys.stdout.flush()  # here, so that a closed pipe is met below and not at exit
     except ZooError as error:
-        # Several lines each begin with their own place, which editors jump to.
-        print(f"zoo {name}:", error, sep="\n" if "\n" in str(error) else " ", file=sys.stderr)
+        # Of several processes that train together all meet most errors; files they read by themselves.
+        if ranks().first or isinstance(error, DataError):
+            # Several lines each begin with their own place, which editors jump to.
+            print(f"zoo {name}:", error, sep="\n" if "\n" in str(error) else " ", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(f"zoo {name}: interrupted", file=sys.stderr)

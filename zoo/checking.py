@@ -8,14 +8,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from zoo import registry
 from zoo.document import Document, Path_, shown
+from zoo.errors import ZooError
 from zoo.nearest import nearest
-from zoo.sections import Backbone, Data, Expect, Head, Monitor, Section, Split, Task, Train
+from zoo.sections import Backbone, Data, Expect, Head, Monitor, Player, Plugin, Section, Split, Task, Train
 
 PLAIN: Mapping[str, type[Section]] = {"split": Split, "train": Train, "monitor": Monitor, "expect": Expect}
 NAMED: Mapping[str, tuple[registry.Kind, type[Section]]] = {
@@ -23,6 +24,13 @@ NAMED: Mapping[str, tuple[registry.Kind, type[Section]]] = {
     "backbone": ("backbones", Backbone),
     "task": ("tasks", Task),
 }
+LIBRARIES: Mapping[registry.Kind, tuple[str, str]] = {
+    "callbacks": ("PyTorch Lightning", "lightning"),
+    "loggers": ("PyTorch Lightning", "lightning"),
+    "hooks": ("MMEngine", "mmengine"),
+}
+"""Whose objects the lists of `train` name, and the engine that knows them."""
+S = TypeVar("S", bound=Section)
 KEYS = ("question", "seed", "split", "data", "backbone", "task", "train", "monitor", "synthetic", "expect", "reference")
 
 
@@ -76,32 +84,86 @@ def check(document: Document) -> dict[str, Any]:
             document.report((key,), f"unknown key `{key}`{nearest(key, KEYS)}; expected one of {', '.join(KEYS)}")
     head = _section(Head, (), {key: values[key] for key in Head.model_fields if values.get(key) is not None}, document)
     parts: dict[str, Any] = {key: getattr(head, key, None) for key in Head.model_fields}
-    parts |= {key: _section(model, (key,), values.get(key), document) for key, model in PLAIN.items()}
-    parts |= {key: _named(key, document) for key in NAMED}
+    parts |= {key: _section(model, (key,), values.get(key), document) for key, model in PLAIN.items() if model is not Train}
+    parts |= {key: _named(*named, (key,), values.get(key), document) for key, named in NAMED.items()}
+    parts["train"] = _train(values.get("train"), document)
     _check_together(parts, document)
     return parts
 
 
-def _named(key: str, document: Document) -> Section | None:
+def _named(kind: registry.Kind, base: type[Section], path: Path_, values: Any, document: Document) -> Section | None:
     """Check a section that names what it configures."""
-    kind, base = NAMED[key]
-    values = document.values.get(key)
-    if isinstance(values, str):
-        values = {"name": values}
-    if values is None and key == "backbone":  # tasks say whether they need one
+    key, values = ".".join(map(str, path)), _as_named(values)
+    if values is None and base is Backbone:  # tasks say whether they need one
         return None
     if values is None or (isinstance(values, dict) and "name" not in values):
-        document.report((key,), f"`{key}.name` is missing: see `zoo list {kind}`")
+        document.report(path, f"`{key}.name` is missing: see `zoo list {kind}`")
     elif not isinstance(values, dict):
-        document.report((key,), f"`{key}`: expected a name or a section, found {shown(values)}; see `zoo list {kind}`")
+        document.report(path, f"`{key}`: expected a name or a section, found {shown(values)}; see `zoo list {kind}`")
     elif not isinstance(values["name"], str):
-        document.report((key, "name"), f"`{key}.name`: expected a name, found {shown(values['name'])}; see `zoo list {kind}`")
+        document.report((*path, "name"), f"`{key}.name`: expected a name, found {shown(values['name'])}; see `zoo list {kind}`")
+    elif module := registry.missing(kind, values["name"]):
+        document.report(
+            (*path, "name"), f"`{values['name']}` in `{key}` needs {module}, which is not installed: install it, or take it out"
+        )
     elif not registry.known(kind, values["name"]):
         near = nearest(values["name"], registry.names(kind))
-        document.report((key, "name"), f"unknown name `{values['name']}` in `{key}`{near}; see `zoo list {kind}`")
+        document.report((*path, "name"), f"unknown name `{values['name']}` in `{key}`{near}; see `zoo list {kind}`")
     else:
-        return _section(named_model(kind, values["name"], base), (key,), values, document)
+        try:
+            return _section(named_model(kind, values["name"], base), path, values, document)
+        except ZooError as error:  # a plugin whose options cannot be read
+            document.report((*path, "name"), f"`{key}`: {error}")
     return None
+
+
+def _train(values: Any, document: Document) -> Train | None:
+    """Check `train`. Its players refine the whole of it, and its lists name what plugins bring: only what is named is looked at."""
+    apart = ("players", *registry.PLUGGED)
+    given = {key: values[key] for key in apart if key in values} if isinstance(values, dict) else {}
+    rest = {key: value for key, value in values.items() if key not in given} if given else values
+    train = _section(Train, ("train",), rest, document)
+    checked: dict[str, Any] = {kind: _listed(kind, given[kind], document) for kind in registry.PLUGGED if kind in given}
+    if "players" in given:
+        checked["players"] = _players(given["players"], rest, train, document)
+    return train.model_copy(update=checked) if train else None
+
+
+def _listed(kind: registry.Kind, values: Any, document: Document) -> tuple[Section, ...]:
+    """Check a list of named things of a plugin."""
+    path = ("train", kind)
+    if not isinstance(values, tuple):
+        document.report(path, f"`train.{kind}`: expected a list in [ ], found {shown(values)}")
+        return ()
+    checked = [_named(kind, Plugin, (*path, number), value, document) for number, value in enumerate(values)]
+    return tuple(section for section in checked if section is not None)
+
+
+def _players(values: Any, general: Any, train: Train | None, document: Document) -> dict[str, Section]:
+    """Check what is different for single players: options without a name refine those of all players."""
+    path = ("train", "players")
+    if not isinstance(values, dict):
+        document.report(path, f"`train.players`: expected a section of keys and values, found {shown(values)}")
+        return {}
+    bases = {key: _base(key, general, train) for key in ("optimizer", "schedule")}
+    checked = {}
+    for player, own in values.items():
+        refined = {key: {**bases[key], **own[key]} for key in bases if _is_nameless(own.get(key))} if isinstance(own, dict) else {}
+        checked[player] = _section(Player, (*path, player), {**own, **refined} if refined else own, document)
+    return {player: section for player, section in checked.items() if section is not None}
+
+
+def _base(key: str, general: Mapping[str, Any], train: Train | None) -> dict[str, Any]:
+    """The optimizer or schedule of all players; while `train` is wrong its name alone, so that nothing is said twice."""
+    if train is not None:
+        options: dict[str, Any] = getattr(train, key).model_dump()
+        return options
+    value = _spell_out(Train, {key: {}, **general})[key]
+    return {"name": value["name"] if isinstance(value, dict) else Train.model_fields[key].default.name}
+
+
+def _is_nameless(value: Any) -> bool:
+    return isinstance(value, dict) and "name" not in value
 
 
 @cache
@@ -145,6 +207,11 @@ def _check_together(parts: Mapping[str, Any], document: Document) -> None:
         names = registry.names("engines")
         near = nearest(train.engine, names)
         document.report(("train", "engine"), f"unknown name `{train.engine}` in `train.engine`{near}; expected one of {', '.join(names)}")
+    if train:
+        _check_devices(train, document)
+        for kind, (library, engine) in LIBRARIES.items():
+            if getattr(train, kind) and train.engine != engine:
+                document.report(("train", kind), f"`train.{kind}` are {library}'s: set train.engine={engine}, or train.{kind}=[]")
     if task and not registry.attribute("tasks", task.name, "form") and parts["backbone"]:
         document.report(("backbone",), f"task `{task.name}` has no backbone: leave the section `backbone` out")
     if task and registry.attribute("tasks", task.name, "form") and document.values.get("backbone") is None:
@@ -153,17 +220,39 @@ def _check_together(parts: Mapping[str, Any], document: Document) -> None:
         )
 
 
+def _check_devices(train: Train, document: Document) -> None:
+    """Whether engine, device and batch fit the number of processes."""
+    processes = train.devices * train.nodes
+    key = "devices" if train.devices > 1 else "nodes"
+    if processes > 1 and train.engine == "loop":
+        count = getattr(train, key)
+        document.report(("train", key), f"`train.{key}` {count}: engine `loop` knows one device: set train.engine to lightning or mmengine")
+    if train.devices > 1 and train.device.startswith("cuda:"):
+        document.report(
+            ("train", "device"), f"`train.device` {train.device} is one GPU and `train.devices` {train.devices}: set train.device=cuda"
+        )
+    if train.batch_size % processes:
+        below = train.batch_size // processes * processes
+        near = " or ".join(str(size) for size in (below, below + processes) if size)
+        document.report(
+            ("train", "batch_size"),
+            f"`train.batch_size` {train.batch_size} cannot be divided among {processes} processes "
+            f"(`train.devices` {train.devices} x `train.nodes` {train.nodes}): set it to {near}",
+        )
+
+
 # ---------------------------------------------------------------- pydantic
 
 
-def _section(model: type[Section], path: Path_, values: Any, document: Document) -> Section | None:
+def _section(model: type[S], path: Path_, values: Any, document: Document) -> S | None:
     """The checked section, or None and its problems in the document."""
+    spelt = _spell_out(model, {} if values is None else values)
     try:
-        return model.model_validate(_spell_out(model, {} if values is None else values))
+        return model.model_validate(spelt)
     except ValidationError as error:
         found: dict[Path_, list[Any]] = {}
         for item in error.errors(include_url=False):
-            found.setdefault((*path, *_place(item["loc"], path, document)), []).append(item)
+            found.setdefault((*path, *_place(item["loc"], spelt)), []).append(item)
         for place, items in found.items():
             # Of several forms that a value may have, one that is wrong deeper inside is the one that was meant.
             if not any(other[: len(place)] == place and other != place for other in found):
@@ -179,7 +268,7 @@ def _spell_out(model: type[Section], values: Any) -> Any:
     for key, field in model.model_fields.items():
         value = spelt.get(key)
         if field.discriminator and isinstance(value, dict):
-            spelt[key] = {"name": field.default.name, **value}
+            spelt[key] = {**({"name": field.default.name} if field.default else {}), **value}
         elif field.discriminator and isinstance(value, str):
             spelt[key] = _as_named(value)
         elif isinstance(value, tuple) and _lists_named(field.annotation):
@@ -247,11 +336,8 @@ def _expected(item: Any) -> str:
     return words.replace("False", "false").replace("True", "true")
 
 
-def _place(loc: Path_, path: Path_, document: Document) -> Path_:
-    """Pydantic's location without the tags and types that it puts between the keys."""
-    value: Any = document.values
-    for part in path:
-        value = value[part] if _holds(value, part) else None
+def _place(loc: Path_, value: Any) -> Path_:
+    """Pydantic's location in a value, without the tags and types that it puts between the keys."""
     place: Path_ = ()
     for number, part in enumerate(loc):
         if _holds(value, part):

@@ -7,10 +7,11 @@ import re
 import torch
 
 from zoo.errors import RecipeError
+from zoo.ranks import ranks
 
 
 def compute_device(name: str) -> torch.device:
-    """The device of a recipe's `train.device`: auto, cpu, cuda or cuda:N.
+    """The device of a recipe's `train.device`: auto, cpu, cuda or cuda:N. Where several processes train, each has the GPU of its number.
 
     Raises:
         RecipeError: it is not there.
@@ -19,9 +20,11 @@ def compute_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:[0-9]{1,3})?", name):
         raise RecipeError(f"device={name!r}: expected auto, cpu, cuda or cuda:N")
-    wished = torch.device(name)
+    wished = torch.device(f"cuda:{ranks().local}" if name == "cuda" and ranks().world > 1 else name)
     if wished.type == "cuda" and not torch.cuda.is_available():
         raise RecipeError(f"device={name!r}: this machine has no CUDA device that PyTorch can use; try cpu")
     if wished.type == "cuda" and (wished.index or 0) >= torch.cuda.device_count():
-        raise RecipeError(f"device={name!r}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0; try cuda")
+        raise RecipeError(
+            f"device={name!r}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0; try cuda, or fewer processes"
+        )
     return wished

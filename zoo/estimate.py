@@ -13,6 +13,7 @@ import torch
 from zoo.datasets.loaders import Loaders, collate, to_device
 from zoo.device import compute_device
 from zoo.progress import clock
+from zoo.ranks import ranks
 from zoo.recipe import Recipe
 from zoo.sections import SGD, Optimizer, RMSprop
 
@@ -52,12 +53,13 @@ def estimate(task: Task, data: Loaders, recipe: Recipe) -> Estimate:
         kept = _step(trial, moved, train.precision)  # also warms up
         computing = min(_timed(lambda: _step(trial, moved, train.precision), device)[1] for _ in range(2))
     forward = computing / 3  # without the backward pass, about twice as dear
-    trained, judged = data.batches * data.batch_size, len(data.parts()["val"])
+    world = ranks().world
+    trained, judged = data.batches * data.batch_size / world, len(data.parts()["val"]) / world
     epoch = (trained * _together(reading, computing, data.workers) + judged * _together(reading, forward, data.workers)) / PICTURES
     epochs = min(train.epochs, (train.max_steps or train.epochs * data.batches) / data.batches)
     weights = sum(weight.numel() * weight.element_size() for weight in trial.parameters())
     copies = 2 + _moments(train.optimizer) + (train.ema is not None)  # weights and gradients, what the optimiser keeps, an average
-    return Estimate(epoch, epoch * epochs, weights * copies, kept // PICTURES * data.batch_size)
+    return Estimate(epoch, epoch * epochs, weights * copies, kept // PICTURES * data.batch_size // world)
 
 
 def _read(data: Loaders) -> dict[str, Any]:

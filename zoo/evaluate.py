@@ -40,7 +40,9 @@ class Evaluation:
     predictions: dict[str, Tensor]
 
 
-def evaluate(task: Task, batches: Iterable[Mapping[str, Any]], device: torch.device, keep: bool = False) -> Evaluation:
+def evaluate(
+    task: Task, batches: Iterable[Mapping[str, Any]], device: torch.device, keep: bool = False, shared: bool = False
+) -> Evaluation:
     """Measure a task.
 
     Runs in evaluation mode, without gradients and under a fixed seed; mode and random state are put back, so that training
@@ -51,13 +53,18 @@ def evaluate(task: Task, batches: Iterable[Mapping[str, Any]], device: torch.dev
         batches: of `Loaders.evaluation`.
         device: to compute on.
         keep: also keep truth and predictions, for drawing.
+        shared: the processes that train together measure a share each, and what they counted is added up: all find the same metrics.
     """
     import torch
 
     from zoo.datasets.loaders import to_device
     from zoo.progress import track
+    from zoo.ranks import ranks
 
     metrics = task.metrics().to(device)
+    for metric in metrics.values(copy_state=False):
+        # By itself torchmetrics waits for the other processes whenever there are some, also where one measures alone.
+        metric.distributed_available_fn = lambda: shared and ranks().world > 1
     kept: list[tuple[dict[str, Any], dict[str, Tensor]]] = []
     training = task.training
     task.eval()
@@ -70,7 +77,7 @@ def evaluate(task: Task, batches: Iterable[Mapping[str, Any]], device: torch.dev
                 if keep:
                     kept.append(({key: value for key, value in batch.items() if key != "image"}, _light(predictions, len(kept))))
             computed = {name: float(value) for name, value in metrics.compute().items()}
-            details = task.details(metrics)
+            details = {} if shared else task.details(metrics)  # they are of what this process counted
     finally:
         task.train(training)
     truth, said = _join([fields for fields, _ in kept]), _join([predictions for _, predictions in kept])

@@ -1,6 +1,6 @@
 """List what there is.
 
-python -m zoo.list [recipes|runs|backbones|tasks|datasets|engines|transforms] [word]
+python -m zoo.list [recipes|runs|backbones|tasks|datasets|engines|transforms|callbacks|loggers|hooks] [word]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from zoo import paths
 
-KINDS = ("recipes", "runs", "backbones", "tasks", "datasets", "engines", "transforms")
+KINDS = ("recipes", "runs", "backbones", "tasks", "datasets", "engines", "transforms", "callbacks", "loggers", "hooks")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

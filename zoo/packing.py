@@ -39,6 +39,10 @@ SMALLEST_CROP = 0.05
 """A picture is enlarged by its inverse before it is cropped: a smaller one would fill the memory."""
 
 
+UNWATCHED = ("train.callbacks=[]", "train.loggers=[]", "train.hooks=[]")
+"""What watched a training is not needed to load its model, and may not be installed there."""
+
+
 @dataclass(frozen=True)
 class Pack:
     """What a packed file holds, checked."""
@@ -65,7 +69,7 @@ def pack(run: Run, to: Path) -> Path:
     header = {
         "format": FORMAT,
         "name": run.recipe.name,
-        "recipe": run.recipe.to_yaml(),
+        "recipe": run.recipe.changed(UNWATCHED).to_yaml(),
         "spec": about.spec.to_json(),
         "metrics": about.metrics,
         "split": {"fingerprint": about.split.get("fingerprint"), "sizes": about.split.get("sizes")},  # not the ids: they may be private

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TypeVar
 
+from zoo.ranks import ranks
+
 T = TypeVar("T")
 
 
 def say(text: str) -> None:
-    """Print a line for the person at the terminal."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a line for the person at the terminal; of several processes that train together one speaks."""
+    if ranks().first:
+        print(text, file=sys.stderr, flush=True)
 
 
 class Progress:
@@ -31,7 +34,7 @@ class Progress:
         self.terminal = sys.stderr.isatty()
         self.begun = time.monotonic()
         self.first = start
-        self.due = self.begun + 2.0
+        self.due = self.begun + 2.0 if ranks().first else float("inf")
         self.shown = False
 
     def advance(self, steps: int = 1, note: str = "") -> None:

@@ -18,7 +18,7 @@ from zoo.checking import check, layered
 from zoo.document import COMMAND_LINE, Document, UnreadableError, dump, parse, read_text
 from zoo.errors import RecipeError
 from zoo.nearest import nearest
-from zoo.sections import Backbone, Data, Expect, Monitor, Reference, Section, Split, Task, Train
+from zoo.sections import Backbone, Data, Expect, Monitor, Plugin, Reference, Section, Split, Task, Train
 
 MOST = 100
 """Problems that are listed: a recipe has fewer, a file of another kind may have thousands."""
@@ -96,13 +96,17 @@ class Recipe:
 
     def to_yaml(self) -> str:
         """The effective recipe with every default, as a recipe that can be read again."""
+        return dump(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The effective recipe with every default, as plain data."""
         plain: dict[str, Any] = {"question": self.question, "seed": self.seed}
         for key in ("split", "data", "backbone", "task", "train", "monitor", "expect"):
             section: Section | None = getattr(self, key)
             if section is not None:
                 plain[key] = section.model_dump(mode="json")
         plain["reference"] = [reference.model_dump(mode="json") for reference in self.reference]
-        return dump(plain)
+        return plain
 
 
 def _raise(documents: Sequence[Document], drawn: bool) -> None:
@@ -119,7 +123,7 @@ def _raise(documents: Sequence[Document], drawn: bool) -> None:
 
 def options(section: Section) -> dict[str, Any]:
     """The values of a named section that its class takes: all but those every section of the kind has."""
-    common = next(base for base in type(section).__mro__ if base in (Data, Backbone, Task)).model_fields
+    common = next(base for base in type(section).__mro__ if base in (Data, Backbone, Task, Plugin)).model_fields
     return {key: getattr(section, key) for key in type(section).model_fields if key not in common}
 
 

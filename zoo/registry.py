@@ -3,17 +3,19 @@
 The folder is the registry: `task: {name: segmentation}` means the one class in `zoo/tasks/segmentation.py` that inherits `Task`.
 Names and options are read from the source text, so that listing and checking import nothing heavy. Installed packages add
 their own through entry points of the group `zoo.plugins`, named `<kind>.<name>` (`tasks.counting = my_package.counting:Counting`);
-no file that zoo reads can name an import path.
+no file that zoo reads can name an import path. Callbacks, loggers and hooks come from there only: they are classes of other
+libraries, not written for recipes, so of their arguments those are options that a recipe can express (docs/plugins.md).
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,11 +26,16 @@ import annotated_types
 from zoo.backbones.names import timm_names
 from zoo.errors import RecipeError, ZooError
 
-Kind = Literal["datasets", "backbones", "tasks", "engines"]
+Kind = Literal["datasets", "backbones", "tasks", "engines", "callbacks", "loggers", "hooks"]
 
 BASES: Mapping[Kind, str] = {"datasets": "Source", "backbones": "Backbone", "tasks": "Task", "engines": "Engine"}
+"""The kinds that have a folder in zoo, and the class that all of a kind inherit."""
+PLUGGED: tuple[Kind, ...] = ("callbacks", "loggers", "hooks")
+"""The kinds that only installed packages bring."""
 SUPPLIED = frozenset({"self", "root", "spec", "backbone", "name", "channels", "form", "pretrained", "size"})
 """Arguments that `build.py` gives; all others are options of a recipe."""
+SUPPLIED_TO_PLUGGED = frozenset({"self", "save_dir"})
+"""The same for the kinds that only installed packages bring."""
 
 log = logging.getLogger("zoo")
 
@@ -67,6 +74,12 @@ def known(kind: Kind, name: str) -> bool:
     return name in names(kind)
 
 
+def missing(kind: Kind, name: str) -> str | None:
+    """The module that a plugin of this name should lie in and that is not installed; None if no such plugin is known."""
+    point = _points(kind).get(name)
+    return point.module if point and not known(kind, name) else None
+
+
 def entry(kind: Kind, name: str) -> Entry:
     """Where the class of a short name is.
 
@@ -88,7 +101,8 @@ def options(kind: Kind, name: str) -> dict[str, Option]:
     Raises:
         ZooError: a plugin lacks the class, or takes options of other types.
     """
-    return _class_options(entry(kind, name))
+    found = entry(kind, name)
+    return _plugged_options(found) if kind in PLUGGED else _class_options(found)
 
 
 def attribute(kind: Kind, name: str, attribute: str) -> Any:
@@ -122,7 +136,9 @@ def transform_options() -> dict[str, dict[str, Option]]:
 
 @cache
 def _folder(kind: Kind) -> dict[str, Entry]:
-    found = {}
+    found: dict[str, Entry] = {}
+    if kind not in BASES:
+        return found
     for file in sorted((Path(__file__).parent / kind).glob("*.py")):
         text = file.read_text(encoding="utf-8")
         if f"({BASES[kind]})" not in text:
@@ -136,22 +152,38 @@ def _folder(kind: Kind) -> dict[str, Entry]:
 @cache
 def _plugins(kind: Kind) -> dict[str, Entry]:
     found = {}
-    for point in _entry_points():
-        group, _, name = point.name.partition(".")
-        if group != kind:
-            continue
+    for name, point in _points(kind).items():
         file = _module_file(point.module)
-        if file is None:
-            log.warning("plugin %s: there is no module %s; install its package again, or uninstall it", point.name, point.module)
-        else:
+        if file is not None:
             found[name] = Entry(point.module, point.attr, file)
+        elif not _of_library(point):  # zoo itself names classes of libraries that need not be there
+            log.warning("plugin %s: there is no module %s; install its package again, or uninstall it", point.name, point.module)
     return found
 
 
 @cache
-def _entry_points() -> importlib.metadata.EntryPoints:
-    """Of all installed distributions; finding them takes longest of all that checking a recipe does, so it is done once."""
-    return importlib.metadata.entry_points(group="zoo.plugins")
+def _points(kind: Kind) -> dict[str, importlib.metadata.EntryPoint]:
+    """The entry points of one kind by short name. A library's own class keeps its name, else the first that is found."""
+    found: dict[str, importlib.metadata.EntryPoint] = {}
+    for point in sorted(_entry_points(), key=lambda point: not _of_library(point)):
+        group, _, name = point.name.partition(".")
+        if group == kind and found.setdefault(name, point).value != point.value:
+            log.warning("plugin %s: %s is left out, since the name stands for %s", point.name, point.value, found[name].value)
+    return found
+
+
+def _of_library(point: importlib.metadata.EntryPoint) -> bool:
+    return point.module.partition(".")[0] in ("pytorch_lightning", "mmengine")
+
+
+@cache
+def _entry_points() -> tuple[importlib.metadata.EntryPoint, ...]:
+    """Of all installed distributions; finding them takes longest of all that checking a recipe does, so it is done once.
+
+    Each once, but also of a distribution that is found twice: in a checkout the first may be what an old build left behind.
+    """
+    points = (point for found in importlib.metadata.distributions() for point in found.entry_points)
+    return tuple(dict.fromkeys(point for point in points if point.group == "zoo.plugins"))
 
 
 def _module_file(module: str) -> Path | None:
@@ -185,24 +217,86 @@ def _class(found: Entry) -> ast.ClassDef:
 
 @cache
 def _class_options(found: Entry) -> dict[str, Option]:
-    for member in _class(found).body:
-        if isinstance(member, ast.FunctionDef) and member.name == "__init__":
-            try:
-                return _options(member.args)
-            except (TypeError, ValueError) as error:
-                raise ZooError(f"{found.file}:{member.lineno}: {found.cls}'s options cannot be read: {error}") from error
-    return {}
+    constructor = _constructor(found)
+    if constructor is None:
+        return {}
+    try:
+        return _options(constructor.args)
+    except (TypeError, ValueError) as error:
+        raise ZooError(f"{found.file}:{constructor.lineno}: {found.cls}'s options cannot be read: {error}") from error
+
+
+def _plugged_options(found: Entry) -> dict[str, Option]:
+    """Of a class that was not written for recipes: what no recipe can express keeps its default. An inherited constructor is not read.
+
+    Raises:
+        ZooError: an argument that must be given cannot be expressed.
+    """
+    constructor = _constructor(found)
+    options = {}
+    for argument, default in _arguments(constructor.args) if constructor else ():
+        if argument.arg in SUPPLIED_TO_PLUGGED:
+            continue
+        try:
+            options[argument.arg] = _plugged_option(argument, default)
+        except (TypeError, ValueError, SyntaxError) as error:
+            if default is None:
+                raise ZooError(
+                    f"{found.file}:{argument.lineno}: {found.cls} cannot be named in a recipe, since its argument `{argument.arg}` "
+                    f"has no default and {error}; inherit from the class, give the argument a value there and register that class"
+                ) from error
+    return options
+
+
+def _plugged_option(argument: ast.arg, default: ast.expr | None) -> Option:
+    if argument.arg == "name" or argument.arg.startswith(("_", "model_")):  # the key that names the class; what pydantic keeps for itself
+        raise TypeError(f"`{argument.arg}` cannot be an option")
+    kind = _type(_Modern().visit(argument.annotation) if argument.annotation else None)
+    value = REQUIRED if default is None else ast.literal_eval(default)
+    if isinstance(value, list | dict | set):
+        raise TypeError(f"{ast.unparse(argument)} has a default that cannot be written back")
+    return Option(kind | None if value is None else kind, value)  # `x: int = None` is often written
+
+
+class _Modern(ast.NodeTransformer):
+    """Rewrites an annotation: `X | Y` for `Optional` and `Union`, names for `typing.X`, and for a string what it says."""
+
+    def visit_Constant(self, node: ast.Constant) -> Any:
+        return self.visit(ast.parse(node.value, mode="eval").body) if isinstance(node.value, str) else node
+
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        return ast.Name(node.attr) if isinstance(node.value, ast.Name) and node.value.id in ("typing", "t") else node
+
+    def visit_Subscript(self, node: ast.Subscript) -> Any:
+        outer = self.visit(node.value)
+        name = outer.id if isinstance(outer, ast.Name) else None
+        if name == "Literal":  # its strings are values
+            return ast.Subscript(outer, node.slice)
+        inner = self.visit(node.slice)
+        if name not in ("Optional", "Union"):
+            return ast.Subscript(outer, inner)
+        parts = [*(inner.elts if isinstance(inner, ast.Tuple) else [inner]), *([ast.Constant(None)] if name == "Optional" else [])]
+        return functools.reduce(lambda left, right: ast.BinOp(left, ast.BitOr(), right), parts)
+
+
+def _constructor(found: Entry) -> ast.FunctionDef | None:
+    members = _class(found).body
+    return next((member for member in members if isinstance(member, ast.FunctionDef) and member.name == "__init__"), None)
 
 
 def _options(arguments: ast.arguments) -> dict[str, Option]:
-    plain = [*arguments.posonlyargs, *arguments.args]
-    defaults: list[ast.expr | None] = [*[None] * (len(plain) - len(arguments.defaults)), *arguments.defaults]
-    pairs = [*zip(plain, defaults, strict=True), *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
     return {
         argument.arg: Option(_type(argument.annotation), REQUIRED if default is None else ast.literal_eval(default))
-        for argument, default in pairs
+        for argument, default in _arguments(arguments)
         if argument.arg not in SUPPLIED
     }
+
+
+def _arguments(arguments: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr | None]]:
+    """Each argument that has a name of its own, with its default."""
+    plain = [*arguments.posonlyargs, *arguments.args]
+    yield from zip(plain, [*[None] * (len(plain) - len(arguments.defaults)), *arguments.defaults], strict=True)
+    yield from zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
 
 
 _PLAIN: Mapping[str, Any] = {"bool": bool, "int": int, "float": float, "str": str}

@@ -1,4 +1,7 @@
-"""Run: the folder a training leaves behind. Plain files only: YAML, JSON, CSV, PNG, HTML and safetensors; nothing is pickled."""
+"""Run: the folder a training leaves behind. Plain files only: YAML, JSON, CSV, PNG, HTML and safetensors; nothing is pickled.
+
+Of several processes that train together rank 0 makes the folder and writes; the others read.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ from zoo import paths
 from zoo.document import read_text
 from zoo.errors import RecipeError, ZooError
 from zoo.progress import say
+from zoo.ranks import first_only, ranks, told
 from zoo.recipe import Recipe
 from zoo.spec import DataSpec
 
@@ -53,6 +57,8 @@ class Run:
         """
         if resume is not None:
             return cls.read(resume)
+        if not ranks().first:
+            return cls(Path(told("")), recipe)
         if recipe.train.tensorboard and importlib.util.find_spec("tensorboard") is None:
             raise RecipeError("train.tensorboard=true needs TensorBoard: pip install 'zoo[tensorboard]', or leave it out")
         parent = paths.runs() / recipe.name
@@ -66,7 +72,8 @@ class Run:
         try:
             run.write_text("recipe.yaml", recipe.to_yaml())
             run.write_json("environment.json", environment())
-        except ZooError:
+            told(str(run.folder))
+        except BaseException:
             run._remove()
             raise
         return run
@@ -108,6 +115,7 @@ class Run:
         """Write a file whole or not at all."""
         self.write_bytes(name, text.encode("utf-8", "surrogateescape"))
 
+    @first_only
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all."""
         path = self.folder / name
@@ -150,12 +158,14 @@ class Run:
         writer.writerows(rows)
         self.write_text(name, text.getvalue())
 
+    @first_only
     def note_environment(self, facts: Mapping[str, Any]) -> None:
         """Add to `environment.json` what was chosen on this machine."""
         self.write_json("environment.json", (self.read_json("environment.json") or {}) | dict(facts))
 
     # ------------------------------------------------------------ history
 
+    @first_only
     def log(self, row: Mapping[str, Any]) -> None:
         """Append a row to `history.jsonl`, and to TensorBoard's events if the recipe wishes."""
         path = self.folder / "history.jsonl"
@@ -176,6 +186,7 @@ class Run:
                 rows.append(json.loads(line))
         return rows
 
+    @first_only
     def cut_history(self, step: int) -> None:
         """Leave out the rows after `step`: they will be written again."""
         if not (self.folder / "history.jsonl").is_file():
@@ -185,6 +196,7 @@ class Run:
 
     # ------------------------------------------------------------ weights and checkpoints
 
+    @first_only
     def save_best(self, task: nn.Module, epoch: int) -> None:
         """Keep the task's weights as the best so far (a copy in a file: weights in memory go on changing)."""
         self.write_bytes("checkpoints/best.safetensors", _safetensors(task.state_dict()))
@@ -204,6 +216,7 @@ class Run:
         self.write_bytes("weights.safetensors", _safetensors(state))
         return weights_sha256(state)
 
+    @first_only
     def save_checkpoint(self, state: State) -> None:
         """Save the training state (nested dicts of tensors and plain data) in place of the last one."""
         tensors: dict[str, Tensor] = {}

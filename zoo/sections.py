@@ -170,19 +170,36 @@ class Plateau(Schedule):
 LrSchedule = Constant | Step | MultiStep | Cosine | OneCycle | Plateau
 
 
+class Player(Section):
+    """What is different for one player of a task with several, such as a GAN's `generator`; null: as for all players."""
+
+    optimizer: Annotated[Optimizer | None, Field(discriminator="name")] = Field(None, description="default: train.optimizer")
+    lr: Positive | None = Field(None, description="default: train.lr")
+    schedule: Annotated[LrSchedule | None, Field(discriminator="name")] = Field(None, description="default: train.schedule")
+
+
+class Plugin(Section):
+    """A callback, logger or hook that an installed package brings; it adds its own options."""
+
+    name: str
+
+
 class Train(Section):
     """How the weights are found."""
 
-    engine: str = Field("loop", description="what drives the training step")
+    engine: str = Field("lightning", description="what drives the training step: results do not depend on it")
     device: Literal["auto", "cpu", "cuda"] | Annotated[str, Field(pattern="^cuda:[0-9]{1,3}$")] = Field(
         "auto", description="where to compute"
     )
+    devices: Count = Field(1, description="processes on this machine, one a GPU; batch_size is divided among them")
+    nodes: Count = Field(1, description="machines; see docs/many_gpus.md")
     epochs: Count = 10
     batch_size: Count = 32
     max_steps: Count | None = Field(None, description="stop after so many batches, for a trial")
     optimizer: Annotated[Optimizer, Field(discriminator="name")] = Field(AdamW(), description="what lowers the loss")
     lr: Positive = 1e-3
     schedule: Annotated[LrSchedule, Field(discriminator="name")] = Field(Constant(warmup=0.0), description="the rate over time")
+    players: dict[str, Player] = Field({}, description="what is different for one of several players, by the name that the task gives it")
     clip: Positive | None = Field(None, description="largest norm of the gradients")
     accumulate: Count = Field(1, description="batches whose gradients are averaged before a step")
     ema: Fraction | None = Field(None, description="decay of the averaged weights that are validated and kept, e.g. 0.999")
@@ -191,6 +208,9 @@ class Train(Section):
     channels_last: bool | Literal["auto"] = "auto"
     log_every: Count = Field(20, description="steps between two readings of the losses from the device")
     tensorboard: bool = Field(False, description="also write events for TensorBoard into the run's folder")
+    callbacks: tuple[Any, ...] = Field((), description="of PyTorch Lightning, with engine lightning; see docs/plugins.md")
+    loggers: tuple[Any, ...] = Field((), description="of PyTorch Lightning, with engine lightning; see docs/plugins.md")
+    hooks: tuple[Any, ...] = Field((), description="of MMEngine, with engine mmengine; see docs/plugins.md")
 
 
 class Monitor(Section):

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo import build
+from zoo import build, launch, ranks
 from zoo.progress import say
 from zoo.recipe import Recipe
 from zoo.report import write_report
@@ -35,12 +35,15 @@ def train(path: str | Path, changes: Sequence[str] = (), resume: str | Path | No
     from zoo.results import write_results
 
     recipe = Recipe.read(path, changes) if resume is None else Run.read(resume).recipe
-    with Run.open(recipe, Path(resume) if resume else None) as run:  # first, so that an early kill leaves a folder to resume
-        source = build.source(recipe)
-        data = build.loaders(source, recipe)
-        task = build.task(recipe, data.spec)
+    # First of all the run, so that an early kill leaves a folder to resume.
+    with ranks.joined(recipe.train.device), Run.open(recipe, Path(resume) if resume else None) as run:
+        with ranks.first_goes_first():  # it may draw data and fetch weights, and the others find them there
+            source = build.source(recipe)
+            data = build.loaders(source, recipe)
+            task = build.task(recipe, data.spec)
         say(f"estimate: {estimate(task, data, recipe)}")
         build.engine(recipe).fit(task, data, run)
+        ranks.dismiss()
         write_results(task, data, run)  # val of the best epoch, and test where a labelled test exists
         write_report(run.folder)
     return run
@@ -48,19 +51,23 @@ def train(path: str | Path, changes: Sequence[str] = (), resume: str | Path | No
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
+    words = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="zoo train", description="Train a recipe, measure it and write its report.")
     parser.add_argument("recipe", nargs="?", help="a recipe's file or name (see `zoo list`)")
     parser.add_argument("changes", nargs="*", metavar="key=value", help="changes of the recipe, such as train.epochs=3")
     parser.add_argument("--check", action="store_true", help="only check the recipe")
     parser.add_argument("--print", action="store_true", help="only print the recipe with every default filled in")
     parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
-    arguments = parser.parse_intermixed_args(argv)
+    arguments = parser.parse_intermixed_args(words)
     if (arguments.recipe is None) == (arguments.resume is None):
         parser.error("give a recipe, or --resume RUN alone: a run goes on as it was begun")
     if arguments.resume and (arguments.check or arguments.print):
         parser.error("--check and --print need a recipe; that of a run is RUN/recipe.yaml")
     if arguments.check or arguments.print:
         return _check(arguments.recipe, arguments.changes, arguments.print)
+    recipe = Recipe.read(arguments.recipe, arguments.changes) if arguments.resume is None else Run.read(arguments.resume).recipe
+    if launch.needed(recipe.train):
+        return launch.run(words, recipe.train.devices)
     run = train(arguments.recipe, arguments.changes, arguments.resume)
     print(run.folder)
     return 0

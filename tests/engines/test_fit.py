@@ -48,7 +48,7 @@ class Scripted:
         self.weights: list[dict[str, Tensor]] = []
         monkeypatch.setattr(module, "evaluate", self)
 
-    def __call__(self, net: Any, batches: Any, device: Any) -> Any:
+    def __call__(self, net: Any, batches: Any, device: Any, shared: bool = False) -> Any:
         self.weights.append({key: value.clone() for key, value in net.state_dict().items()})
         return type("Found", (), {"metrics": {self.name: self.values.pop(0)}})
 
@@ -337,3 +337,20 @@ def test_engines_draw_what_fit_says() -> None:
         assert fitting.done
         assert next(batches, None) is None
     assert Loop.__mro__[1].__name__ == "Engine"
+
+
+class Resting(Classification):
+    """Nobody plays in the first batch of each epoch of five."""
+
+    calls = 0
+
+    def losses(self, batch: Any, player: str) -> dict[str, Tensor]:
+        self.calls += 1
+        return {} if self.calls % 5 == 1 else {"loss": super().losses(batch, player)["loss"] * 0 + 2.0}
+
+
+def test_a_batch_in_which_nobody_plays_is_no_part_of_the_mean() -> None:
+    net = task()
+    net.__class__ = Resting
+    run, _ = trained("train.epochs=2", net=net)
+    assert [row["train/loss"] for row in run.history()] == [2.0, 2.0]

@@ -121,7 +121,7 @@ def test_rate_follows_the_schedule() -> None:
     update = updater(net, "train.schedule={name: step, every: 1.0, gamma: 0.1}", "train.lr=1.0", batches=2)
     rates = []
     for _ in range(4):
-        rates.append(update.rate)
+        rates.append(update.rates["lr"])
         train(net, update, [[0, 1]])
     assert rates == pytest.approx([1.0, 1.0, 0.1, 0.1])
 
@@ -233,7 +233,7 @@ def test_a_player_that_sits_out_keeps_pace_with_the_schedule() -> None:
     before = copy.deepcopy(net)
     train(net, update, [[1, 2], [3, 4]])
     assert distance(net, before) == 0
-    assert update.rate == pytest.approx(0.025)
+    assert update.rates["lr"] == pytest.approx(0.025)
     train(net, update, [[0, 1]])
     assert distance(net, before) > 0
 

@@ -13,15 +13,17 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from zoo import build
+from zoo import build, registry
 from zoo.datasets.loaders import to_device
+from zoo.engines import fit as fit_module
 from zoo.engines.fit import Fit
 from zoo.recipe import Recipe
-from zoo.run import Run
+from zoo.run import Run, weights_sha256
 from zoo.train import train
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -132,6 +134,22 @@ def test_resumed_run_is_finished_and_reported(name: str, finished: dict[str, Run
 def test_unbroken_run_has_the_same_weights(name: str, finished: dict[str, Run]) -> None:
     whole = train(name, [*small(name), "train.max_steps=6"])
     assert whole.metrics["weights_sha256"] == finished[name].metrics["weights_sha256"]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_three_steps_are_the_same_under_every_engine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    metric = Recipe.read(ROOT / "recipes" / f"{name}.yaml").monitor.metric.removeprefix("val/")
+    monkeypatch.setattr(fit_module, "evaluate", lambda *arguments, **options: SimpleNamespace(metrics={metric: 0.5}))  # takes longest
+    found = {}
+    for engine in registry.names("engines"):
+        recipe = Recipe.read(ROOT / "recipes" / f"{name}.yaml", [*small(name), "train.max_steps=3", f"train.engine={engine}"])
+        with Run.open(recipe) as run:
+            data = build.loaders(build.source(recipe), recipe)
+            task = build.task(recipe, data.spec)
+            build.engine(recipe).fit(task, data, run)
+        found[engine] = weights_sha256(task.state_dict())
+    assert set(found) >= {"lightning", "loop", "mmengine"}
+    assert len(set(found.values())) == 1, found
 
 
 def test_a_stranger_process_loads_them_all(finished: dict[str, Run]) -> None:

@@ -2,7 +2,8 @@
 
 Batches are dicts: `image` (B, C, H, W) uint8, `label` (B) int64, `index` (B) int64 into the part's records, `path` list of str.
 What a sample looks like depends on (seed, epoch, index, copy) alone, so batches are equal for any number of workers, and the
-stream can begin at any batch of any epoch without reading those before it.
+stream can begin at any batch of any epoch without reading those before it. Where several processes train together, each reads its
+share of every batch, and together they read what one alone would.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from zoo.datasets import preflight, splits
 from zoo.datasets.source import Record, Source
 from zoo.datasets.transforms import Preprocess, Transform, augmentation
 from zoo.errors import ZooError
+from zoo.ranks import Ranks, ranks
 from zoo.spec import DataSpec
 
 Batch = dict[str, Any]
@@ -109,7 +111,8 @@ class Endless(Sampler[list[Key]]):
 
     Args:
         labels: class of each record (None: unlabelled).
-        batch_size: keys in a batch; an epoch's last, smaller batch is left out unless it is the only one.
+        batch_size: keys in a batch, of which each rank is given its share; an epoch's last, smaller batch is left out unless it is the
+            only one.
         seed: of the run; an epoch's order depends on it and on the epoch alone.
         balance: as `data.balance`.
         max_repeats: most copies of one record in an epoch, for `augmented_sampler`.
@@ -124,6 +127,7 @@ class Endless(Sampler[list[Key]]):
         self.copies = [(index, number) for index, repeat in enumerate(repeats) for number in range(repeat)]
         self.batches = max(1, len(self.copies) // batch_size)
         self.start = (0, 0)
+        self.ranks = ranks()
 
     def epoch(self, epoch: int) -> list[Key]:
         """All keys of an epoch, in order."""
@@ -144,7 +148,7 @@ class Endless(Sampler[list[Key]]):
         while True:
             keys = self.epoch(epoch)
             for number in range(batch, self.batches):
-                yield keys[number * self.batch_size : (number + 1) * self.batch_size]
+                yield list(self.ranks.share(keys[number * self.batch_size : (number + 1) * self.batch_size]))
             epoch, batch = epoch + 1, 0
 
 
@@ -176,7 +180,7 @@ class Loaders:
         self.source, self.data, self.seed, self.batch_size = source, data, recipe.seed, recipe.train.batch_size
         self.pinned = device_type == "cuda"
         self.workers = automatic_workers(device_type) if data.workers == "auto" else data.workers
-        self._kept: dict[str, DataLoader[Batch]] = {}
+        self._kept: dict[tuple[str, Ranks], DataLoader[Batch]] = {}
         records, self.preflight, notes = usable(source, data.bad_files)
         self.unlabelled = records.pop("unlabelled", [])
         split = recipe.split
@@ -210,12 +214,19 @@ class Loaders:
         records = self.unlabelled if part == "unlabelled" else self.split.parts[part]
         return Pictures(self.source, records, self.preprocess)
 
-    def evaluation(self, part: str) -> Iterable[Batch]:
-        """The batches of a part in order, without augmentation; each call of `iter` goes through it once."""
-        if part not in self._kept:
-            options = self._options() | {"persistent_workers": self.workers > 0}
-            self._kept[part] = DataLoader(self.pictures(part), batch_size=self.batch_size, **options)
-        return _Checked(self._kept[part])
+    def evaluation(self, part: str, shared: bool = False) -> Iterable[Batch]:
+        """The batches of a part in order, without augmentation; each call of `iter` goes through it once.
+
+        Args:
+            part: of the data.
+            shared: among the processes that train together; this one then sees every `world`-th record only.
+        """
+        me = ranks() if shared else Ranks()
+        if (part, me) not in self._kept:
+            pictures = self.pictures(part)
+            options = self._options() | {"persistent_workers": self.workers > 0, "sampler": range(me.rank, len(pictures), me.world)}
+            self._kept[part, me] = DataLoader(pictures, batch_size=max(1, self.batch_size // me.world), **options)
+        return _Checked(self._kept[part, me])
 
     def parts(self) -> dict[str, list[Record]]:
         """Records by part."""

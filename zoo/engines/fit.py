@@ -1,7 +1,8 @@
 """Fit: what every engine's training has in common. An engine brings batches to `step` and leaves the rest here.
 
 Epochs, logging, validation, the choice of the best, early stopping, checkpoints and signals are decided here, once, so that a
-run does not depend on the engine that drove it.
+run does not depend on the engine that drove it. Where several processes train together, each has a `Fit`; they agree on what is
+decided, and rank 0 writes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
 from itertools import islice
 from operator import and_
@@ -32,6 +33,7 @@ from zoo.engines.update import Backward, Updater
 from zoo.errors import DataError, DivergedError, RecipeError, ZooError
 from zoo.evaluate import evaluate
 from zoo.progress import Progress, clock, say
+from zoo.ranks import gathered, mean, most, ranks, take_from_first
 from zoo.run import Run
 from zoo.tasks.task import Task
 
@@ -47,12 +49,17 @@ class StoppedError(ZooError):
 
 
 class Fit:
-    """One training in progress.
+    """One training in progress. Entered as a context it takes up the run where it stands; nothing may draw random numbers after that.
 
     Args:
         task: is moved to the recipe's device.
         data: its batches are drawn through `batches`.
         run: its recipe says how; what comes of it is written there.
+
+    Attributes:
+        module: what computes the losses: the task, compiled if the recipe wishes; an engine may wrap it.
+        listen: is given numbers by name, and their step, whenever they are known: running means of the epoch every `log_every` steps,
+            and the epoch's row of the history.
 
     Raises:
         RecipeError: the recipe asks for what this machine or this training cannot do.
@@ -70,12 +77,15 @@ class Fit:
             )
         self.device = compute_device(self.train.device)
         self.layout = memory_format(self.train.channels_last, self.device)
+        self.ranks = ranks()
+        self._check_ranks()
         self.task = task.to(self.device)
+        if self.ranks.world > 1:
+            self._share_batch_statistics()
         if self.layout is torch.channels_last:
             self.task.to(memory_format=torch.channels_last)
         self.updater = Updater(self.task, self.train, self.recipe.monitor, data.batches, self.device)
         self.module: nn.Module = compiled(self.task) if self.train.compile else self.task
-        self.losses: Callable[..., dict[str, Tensor]] = self.module if self.train.precision == 32 else self._losses_in_half
         self.players = self.task.players()
         self.fingerprint = data.fingerprint()
         self.step_number = 0  # batches consumed by updates
@@ -85,15 +95,18 @@ class Fit:
         self.waited = 0
         self.seconds = 0.0
         self.sums: dict[str, Tensor] = {}  # of this epoch's losses, by name
-        self.gathered = 0  # batches in the sums
+        self.counts: dict[str, int] = {}  # of the batches in each sum: a player may sit some out
+        self.gathered = 0  # batches of this epoch
         self.sane = torch.zeros((), dtype=torch.int64, device=self.device)  # of those, the ones before a loss went wrong
+        self.fine = torch.ones((), dtype=torch.bool, device=self.device)
         self.done = False
-        self.signal: int | None = None
+        self.signal = 0
+        self.listen: Callable[[Mapping[str, Any], int], None] = lambda numbers, step: None
 
     # ------------------------------------------------------------ the course of a training
 
     def __enter__(self) -> Fit:
-        torch.manual_seed(self.recipe.seed)
+        torch.manual_seed(self.recipe.seed + self.ranks.rank)  # each process draws its own noise; weights were drawn before, from the seed
         state = self.run.checkpoint()
         if state is None:
             self._check_names()
@@ -114,18 +127,13 @@ class Fit:
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
         self.progress.__exit__(kind, value, trace)
-        if kind is None and self.done:  # an engine may be left early, to look at a few steps
+        if kind is None and self.done and self.ranks.first:  # an engine may be left early, to look at a few steps
             self.run.load_best(self.task)
 
     @property
     def epoch(self) -> int:
         """Epochs completed."""
         return self.step_number // self.data.batches
-
-    @property
-    def rate(self) -> float:
-        """The learning rate now."""
-        return self.updater.rate
 
     def batches(self) -> Iterator[Batch]:
         """Training batches on the device, from where the run stands to its end."""
@@ -136,7 +144,7 @@ class Fit:
             try:
                 batch = next(stream)
             except RuntimeError:  # Ctrl-C goes to the workers too, and one that is gone is a RuntimeError here
-                if self.signal is None:
+                if not self.signal or self.ranks.world > 1:
                     raise
                 self._stop()
             moved = to_device(batch, self.device)
@@ -144,18 +152,21 @@ class Fit:
                 moved["image"] = moved["image"].contiguous(memory_format=torch.channels_last)
             yield moved
 
-    def step(self, batch: Batch, backward: Backward | None = None) -> None:
+    def step(self, batch: Batch, backward: Backward | None = None) -> dict[str, Tensor]:
         """Train on one batch, and do what falls due after it.
 
         Args:
             batch: of `batches`.
             backward: how the engine computes gradients, if not by `loss.backward()`.
 
+        Returns:
+            All named losses, detached, on the device.
+
         Raises:
             DivergedError: a loss is not a finite number.
             StoppedError: a signal came; the state is saved.
         """
-        losses = training_step(self.losses, self.players, batch, lambda name, loss: self.updater.update(name, loss, backward))
+        losses = training_step(self._losses, self.players, batch, lambda name, loss: self.updater.update(name, loss, backward))
         self.updater.end_batch()
         self.step_number += 1
         self._gather(losses)
@@ -165,16 +176,51 @@ class Fit:
         end = self.step_number >= self.total
         if end or self.step_number % self.data.batches == 0:
             self._end_epoch(end)
-        if self.signal is not None:
+        self.signal = most(self.signal)  # it may have reached one process only, and all stop after the same step
+        if self.signal:
             self._stop()
+        return losses
+
+    def finish(self) -> None:
+        """End the training here, as if this had been its last step: a callback or hook of the user asks for it."""
+        if self.done:
+            return
+        if self.gathered or not self.best_epoch:
+            self._end_epoch(end=True)
+        else:
+            self.done = True
+            self._save()
 
     # ------------------------------------------------------------ its parts
 
-    def _losses_in_half(self, batch: Batch, player: str) -> dict[str, Tensor]:
-        """The task's losses in 16-bit floats; backward pass and optimiser stay outside of autocast, as PyTorch advises."""
-        with torch.autocast(self.device.type, torch.bfloat16 if self.train.precision == "bf16" else torch.float16):
+    def _losses(self, batch: Batch, player: str) -> dict[str, Tensor]:
+        """The task's losses; in 16-bit floats backward pass and optimiser stay outside of autocast, as PyTorch advises."""
+        if self.train.precision == 32:
             losses: dict[str, Tensor] = self.module(batch, player)
+            return losses
+        with torch.autocast(self.device.type, torch.bfloat16 if self.train.precision == "bf16" else torch.float16):
+            losses = self.module(batch, player)
         return losses
+
+    def _check_ranks(self) -> None:
+        world, wished = self.ranks.world, self.train.devices * self.train.nodes
+        if wished > 1 and world != wished:
+            raise RecipeError(
+                f"train.devices={self.train.devices} on train.nodes={self.train.nodes}: {world} processes train here and not {wished}; "
+                "start the training as a command (`python -m zoo.train`, torchrun, srun), which makes them"
+            )
+        if self.data.batch_size % world:
+            lower = max(1, self.data.batch_size // world) * world
+            raise RecipeError(
+                f"train.batch_size={self.data.batch_size} is divided among {world} processes and cannot be: try {lower} or {lower + world}"
+            )
+
+    def _share_batch_statistics(self) -> None:
+        """On GPUs a batch's statistics are those of all its shares; PyTorch cannot do so on the CPU."""
+        if self.device.type == "cuda":
+            nn.SyncBatchNorm.convert_sync_batchnorm(self.task)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        elif any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.task.modules()):
+            say("note: on the CPU each process has its own batch statistics, so results differ from those of one process")
 
     def _chosen(self) -> dict[str, Any]:
         """What `auto` came to mean on this machine."""
@@ -184,6 +230,7 @@ class Fit:
             "threads": torch.get_num_threads(),
             "workers": self.data.workers,
             "channels_last": self.layout is torch.channels_last,
+            "ranks": self.ranks.world,
         }
 
     def _check_names(self) -> None:
@@ -191,26 +238,36 @@ class Fit:
         found = evaluate(self.task, islice(self.data.evaluation("val"), 1), self.device).metrics
         known = {f"val/{name}": value for name, value in found.items()}
         measured("monitor.metric", self.recipe.monitor.metric, known)
-        plateau = self.updater.plateau
-        if plateau is not None and not plateau.metric.startswith("train/"):
-            measured("train.schedule.metric", plateau.metric, known)
+        for plateau in self.updater.plateaus:
+            if not plateau.metric.startswith("train/"):
+                measured("train.schedule.metric", plateau.metric, known)
 
     def _gather(self, losses: dict[str, Tensor]) -> None:
         """Add up on the device; nothing is read from it here."""
         sums = self.sums
         for name, value in losses.items():
             sums[name] = sums[name] + value if name in sums else value.float()
+            self.counts[name] = self.counts.get(name, 0) + 1
         self.gathered += 1
         # A sum that is not finite stays so: the number of finite ones tells, whenever it is read, which step was the first bad one.
-        self.sane = self.sane + reduce(and_, (value.isfinite() for name, value in sums.items() if name.endswith("loss")))
+        self.sane = self.sane + reduce(and_, (value.isfinite() for name, value in sums.items() if name.endswith("loss")), self.fine)
 
     def _look(self) -> None:
         """Read from the device: has a loss gone wrong? Every step on the CPU, every `log_every` steps elsewhere."""
-        sane = int(self.sane)
-        if sane < self.gathered:
-            raise self._diverged(self.step_number - self.gathered + sane + 1)
-        if self.step_number % self.train.log_every == 0:
-            self.note = " ".join(f"{name} {float(total) / self.gathered:.4g}" for name, total in self.sums.items())
+        wrong = most(self.gathered - int(self.sane))
+        if wrong:
+            raise self._diverged(self.step_number - wrong + 1)
+        if self.step_number % self.train.log_every == 0 and self.gathered:
+            means = self._means()
+            self.note = " ".join(f"{name} {value:.4g}" for name, value in means.items())
+            self.listen({f"train/{name}": value for name, value in means.items()} | self.updater.rates, self.step_number)
+
+    def _means(self) -> dict[str, float]:
+        """This epoch's losses so far, over the shares of all processes."""
+        if not self.sums:
+            return {}
+        means = mean(torch.stack(list(self.sums.values())).double())
+        return {name: total / self.counts[name] for name, total in zip(self.sums, means.tolist(), strict=True)}
 
     def _diverged(self, step: int) -> DivergedError:
         epoch, batch = divmod(step - 1, self.data.batches)
@@ -227,14 +284,14 @@ class Fit:
         title = f"epoch {min(self.epoch + 1, self.train.epochs)}/{self.train.epochs}"
         self.progress = Progress(title, min(self.data.batches, self.total - self.step_number + done), "batches", done)
         self.note = ""
-        self.sums, self.gathered, self.sane = {}, 0, torch.zeros_like(self.sane)
+        self.sums, self.counts, self.gathered, self.sane = {}, {}, 0, torch.zeros_like(self.sane)
         self.begun = time.monotonic()
 
     def _end_epoch(self, end: bool) -> None:
         self._look()
         epoch = math.ceil(self.step_number / self.data.batches)
-        row: dict[str, Any] = {"epoch": epoch, "step": self.step_number, "lr": self.rate}
-        row |= {f"train/{name}": float(total) / self.gathered for name, total in self.sums.items()}
+        row: dict[str, Any] = {"epoch": epoch, "step": self.step_number} | self.updater.rates
+        row |= {f"train/{name}": value for name, value in self._means().items()}
         trained = time.monotonic() - self.begun
         self.progress.__exit__(None, None, None)
         metrics, improved = self._validate(epoch)
@@ -243,6 +300,7 @@ class Fit:
         self.seconds += taken
         row |= metrics | {"seconds": round(taken, 3), "train_seconds": round(trained, 3)}
         self.run.log(row)
+        self.listen(row, self.step_number)
         self._say(row, improved)
         self.done = end or self._out_of_patience()
         self.task.start_epoch(self.epoch)
@@ -256,7 +314,8 @@ class Fit:
         Measured in 32 bits whatever the precision of the training, because that is how the model will be loaded.
         """
         with self.updater.averaged():
-            found = evaluate(self.task, self.data.evaluation("val"), self.device).metrics
+            take_from_first(self.task.buffers())  # batch statistics that are not shared
+            found = evaluate(self.task, self.data.evaluation("val", shared=True), self.device, shared=True).metrics
             metrics = {f"val/{name}": value for name, value in found.items()}
             improved = self._judge(metrics, epoch)
             if improved:
@@ -295,13 +354,12 @@ class Fit:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self.process:
             return  # in a worker, which has inherited this handler: the training process tells it when to end
-        if self.signal is not None:
+        if self.signal:
             raise KeyboardInterrupt  # the second time is meant
         self.signal = number
         say(f"\n{signal.Signals(number).name}: finishing this step and saving (again to stop at once)")
 
     def _stop(self) -> NoReturn:
-        assert self.signal is not None
         self._save()
         raise StoppedError(self.signal, self.run) from None
 
@@ -316,15 +374,22 @@ class Fit:
             "seconds": self.seconds,
             "spent": time.monotonic() - self.begun,
             "sums": self.sums,
+            "counts": self.counts,
             "gathered": self.gathered,
             "updater": self.updater.state_dict(),
             "task": self.task.state_dict(),
             "data": self.fingerprint,
             "threads": torch.get_num_threads(),
-            "random": {"cpu": torch.default_generator.get_state()}
-            | ({"cuda": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {}),
+            "random": self._random(),
         }
         self.run.save_checkpoint(state)
+
+    def _random(self) -> dict[str, list[Tensor]]:
+        """Random states of the CPU, and of the GPU if it is used, of every process."""
+        states = {"cpu": gathered(torch.default_generator.get_state())}
+        if self.device.type == "cuda":
+            states["cuda"] = gathered(torch.cuda.get_rng_state(self.device))
+        return states
 
     def _take_over(self, state: dict[str, Any]) -> None:
         """Weights and counts of a checkpoint."""
@@ -342,16 +407,21 @@ class Fit:
         before, now = state["threads"], torch.get_num_threads()
         if before != now:
             say(f"WARNING: {now} threads now, {before} before: sums may differ in their last bits (set OMP_NUM_THREADS={before})")
+        world = len(state["random"]["cpu"])
+        if world != self.ranks.world:
+            say(f"WARNING: {self.ranks.world} processes now, {world} before: random numbers and the last bits of sums differ from here on")
 
     def _go_on(self, state: dict[str, Any]) -> None:
         """What was under way within the epoch; random state last, so that nothing draws from it before the next batch."""
         self.sums = {name: value.to(self.device) for name, value in state["sums"].items()}
-        self.gathered = state["gathered"]
+        self.counts, self.gathered = dict(state["counts"]), state["gathered"]
         self.sane += self.gathered
         self.begun -= state["spent"]
-        torch.default_generator.set_state(state["random"]["cpu"])
-        if "cuda" in state["random"] and self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random"]["cuda"], self.device)
+        random = state["random"]
+        if self.ranks.rank < len(random["cpu"]):
+            torch.default_generator.set_state(random["cpu"][self.ranks.rank])
+        if self.device.type == "cuda" and self.ranks.rank < len(random.get("cuda", ())):
+            torch.cuda.set_rng_state(random["cuda"][self.ranks.rank], self.device)
 
 
 def memory_format(wish: bool | str, on: torch.device) -> torch.memory_format:

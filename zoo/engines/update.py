@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from zoo.engines.schedules import PlateauFactor, factor
 from zoo.errors import RecipeError
+from zoo.nearest import nearest
 from zoo.sections import SGD, Adam, AdamW, Monitor, Plateau, RMSprop, Train
 from zoo.tasks.task import Task
 
@@ -18,25 +19,28 @@ Backward = Callable[[Tensor], None]
 
 
 class Updater:
-    """Per player an optimiser with clipping, accumulation and loss scaling; for all of them schedule and averaged weights.
+    """Per player an optimiser and schedule with clipping, accumulation and loss scaling; for all of them averaged weights.
 
     Args:
         task: on its device already.
-        train: of the recipe.
+        train: of the recipe; `train.players.<name>` refines it for one player.
         monitor: the plateau schedule's metric, unless it names its own.
         batches: training batches in an epoch.
         device: whose kind decides about fused optimisers and loss scaling.
+
+    Raises:
+        RecipeError: `train.players` names one that the task does not have, or an optimiser's options do not go together.
     """
 
     def __init__(self, task: Task, train: Train, monitor: Monitor, batches: int, device: torch.device) -> None:
         self.train, self.batches = train, batches
         self.seen = 0  # batches; the time of the schedule, for players that sit batches out as well
         self.moved = False  # whether a player took a step in this batch
-        self.players = {name: _Player(player, train, device) for name, player in task.players().items()}
-        self.plateau = None
-        if isinstance(train.schedule, Plateau):
-            own = train.schedule.metric
-            self.plateau = PlateauFactor(train.schedule, own or monitor.metric, train.schedule.mode if own else monitor.mode)
+        modules = task.players()
+        for name in train.players:
+            if name not in modules:
+                raise RecipeError(f"train.players.{name}: the task has no such player{nearest(name, modules)}; it has {', '.join(modules)}")
+        self.players = {name: _Player(module, refined(train, name), monitor, device) for name, module in modules.items()}
         self.average = Average(task, train.ema) if train.ema is not None else None
         self._set_rates()
 
@@ -59,7 +63,7 @@ class Updater:
             backward(loss)
         player.waiting += 1
         if player.waiting >= self.train.accumulate:
-            player.step(self.train.clip)
+            player.step()
             self.moved = True
 
     def end_batch(self) -> None:
@@ -73,14 +77,21 @@ class Updater:
 
     def end_epoch(self, metrics: dict[str, float]) -> None:
         """Called after an epoch's validation with all its numbers: a plateau schedule looks at its metric."""
-        if self.plateau is not None:
-            self.plateau.end_epoch(metrics)
-            self._set_rates()
+        for plateau in self.plateaus:
+            plateau.end_epoch(metrics)
+        self._set_rates()
 
     @property
-    def rate(self) -> float:
-        """The learning rate now."""
-        return float(next(iter(self.players.values())).optimizer.param_groups[0]["lr"])
+    def plateaus(self) -> list[PlateauFactor]:
+        """Those that wait for a metric to stand still."""
+        return [player.plateau for player in self.players.values() if player.plateau is not None]
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """The learning rates now: `lr`, or `lr/<player>` where there are several players."""
+        found = {name: float(player.optimizer.param_groups[0]["lr"]) for name, player in self.players.items()}
+        several = len(found) > 1
+        return {f"lr/{name}" if several else "lr": rate for name, rate in found.items()}
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -99,7 +110,6 @@ class Updater:
         return {
             "seen": self.seen,
             "players": {name: player.state_dict() for name, player in self.players.items()},
-            "plateau": self.plateau.state_dict() if self.plateau else None,
             "average": self.average.state_dict() if self.average else None,
         }
 
@@ -108,8 +118,6 @@ class Updater:
         self.seen = state["seen"]
         for name, player in self.players.items():
             player.load_state_dict(state["players"][name])
-        if self.plateau is not None:
-            self.plateau.load_state_dict(state["plateau"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self._set_rates()
@@ -117,30 +125,47 @@ class Updater:
     def _set_rates(self) -> None:
         every = self.train.accumulate
         time, step = self.seen // every * every / self.batches, every / self.batches
-        rate = self.train.lr * factor(self.train.schedule, time, self.train.epochs, step)
-        if self.plateau is not None:
-            rate *= self.plateau.factor
         for player in self.players.values():
-            for group in player.optimizer.param_groups:
-                group["lr"] = rate
+            player.set_rate(time, step)
+
+
+def refined(train: Train, player: str) -> Train:
+    """`train` as it holds for one player."""
+    own = train.players.get(player)
+    if own is None:
+        return train
+    return train.model_copy(update={key: value for key in ("optimizer", "lr", "schedule") if (value := getattr(own, key)) is not None})
 
 
 class _Player:
     """A player's weights, their optimiser and, for 16-bit floats, the scale of its loss."""
 
-    def __init__(self, module: nn.Module, train: Train, device: torch.device) -> None:
+    def __init__(self, module: nn.Module, train: Train, monitor: Monitor, device: torch.device) -> None:
+        self.train = train
         self.weights = list(module.parameters())
         self.optimizer = optimizer(self.weights, train, device)
         # One each: a scale that another player changed would mix scales within the gradients gathered here.
         self.scaler = torch.amp.GradScaler(device.type) if train.precision == 16 else None
         self.waiting = 0  # batches whose gradients are gathered
+        self.plateau = None
+        if isinstance(train.schedule, Plateau):
+            own = train.schedule.metric
+            self.plateau = PlateauFactor(train.schedule, own or monitor.metric, train.schedule.mode if own else monitor.mode)
 
-    def step(self, clip: float | None) -> None:
+    def set_rate(self, time: float, step: float) -> None:
+        """The rate for the next update; times as in `schedules.factor`."""
+        rate = self.train.lr * factor(self.train.schedule, time, self.train.epochs, step)
+        if self.plateau is not None:
+            rate *= self.plateau.factor
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def step(self) -> None:
         """New weights from the gradients gathered."""
-        if clip is not None:
+        if self.train.clip is not None:
             if self.scaler is not None:
                 self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.weights, clip)
+            nn.utils.clip_grad_norm_(self.weights, self.train.clip)
         if self.scaler is None:
             self.optimizer.step()
         else:
@@ -154,6 +179,7 @@ class _Player:
         return {
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict() if self.scaler else None,
+            "plateau": self.plateau.state_dict() if self.plateau else None,
             "waiting": self.waiting,
             "gradients": gradients,
         }
@@ -164,6 +190,8 @@ class _Player:
             values |= {name: _laid_out(value, weight) for name, value in values.items() if isinstance(value, Tensor)}
         if self.scaler is not None:
             self.scaler.load_state_dict(state["scaler"])
+        if self.plateau is not None:
+            self.plateau.load_state_dict(state["plateau"])
         self.waiting = state["waiting"]
         for number, gradient in state["gradients"].items():
             weight = self.weights[int(number)]

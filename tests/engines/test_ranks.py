@@ -1,0 +1,71 @@
+"""Two processes with half of each batch train as one does with all of it; what they measure is exact, and one of them writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from .ranked import CASES, ENGINES, train
+
+SCRIPT = Path(__file__).with_name("ranked.py")
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes found, in files; all trainings in one start, which takes longest."""
+    folder = tmp_path_factory.mktemp("together")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    env = os.environ | {"ZOO_HOME": str(folder), "OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
+    env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, str(SCRIPT), str(folder)],
+            env=env | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    said = [process.communicate(timeout=200)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0], "\n".join(said)
+    assert "epoch 1/3" in said[0]
+    assert "epoch" not in said[1], "one of them speaks"
+    return folder
+
+
+@pytest.mark.parametrize(("case", "engine"), [*product(CASES, ENGINES)])
+def test_two_ranks_train_as_one(case: str, engine: str, together: Path) -> None:
+    alone = train("loop", case)
+    assert alone is not None
+    assert len(alone["losses"]) >= 8
+    found = json.loads((together / f"{case}-{engine}.json").read_text())
+    torch.testing.assert_close(found["losses"], alone["losses"], rtol=0, atol=1e-5)
+    weights = load_file(together / f"{case}-{engine}.safetensors")
+    torch.testing.assert_close(weights, alone["weights"], rtol=0, atol=1e-5)
+    assert len(found["history"]) == len(alone["history"]) == 3
+    for ours, theirs in zip(found["history"], alone["history"], strict=True):
+        numbers = {key: value for key, value in theirs.items() if "seconds" not in key}
+        assert {key: ours[key] for key in numbers} == pytest.approx(numbers, abs=1e-5)
+        if "val/accuracy" in theirs:
+            assert ours["val/accuracy"] == theirs["val/accuracy"], "of uneven shares, and exact"
+
+
+def test_only_the_first_rank_writes(together: Path) -> None:
+    """A folder for each training and not for each process, and files of one writer."""
+    runs = list((together / "runs" / "small").iterdir())
+    assert len(runs) == len(CASES) * len(ENGINES)
+    for run in runs:
+        rows = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+        assert [row["epoch"] for row in rows] == [1, 2, 3]
+        assert json.loads((run / "environment.json").read_text())["ranks"] == 2

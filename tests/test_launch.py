@@ -1,0 +1,181 @@
+"""Several processes by one command: their errors, their signals, and a process that dies."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from zoo import launch
+from zoo.errors import RecipeError
+from zoo.run import Run
+from zoo.sections import Train
+
+CHANGES = (
+    *("data.synthetic=always", "data.size=32", "data.augment=[]", "backbone.name=squeezenet", "backbone.pretrained=false"),
+    *("train.batch_size=16", "train.device=cpu", "train.lr=1e-4", "data.workers=0", "train.devices=2"),
+)
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+# ---------------------------------------------------------------- who starts what
+
+
+def test_one_process_needs_no_launch() -> None:
+    assert not launch.needed(Train())
+    assert launch.needed(Train(devices=2))
+
+
+def test_other_machines_cannot_be_reached() -> None:
+    with pytest.raises(RecipeError, match=r"train.nodes=2: start the command on each machine, by torchrun or srun \(docs/many_gpus.md"):
+        launch.needed(Train(devices=4, nodes=2))
+
+
+def test_the_number_that_was_started_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert not launch.needed(Train())
+    assert not launch.needed(Train(devices=2, nodes=2))
+    with pytest.raises(
+        RecipeError, match=r"train.devices=2 on train.nodes=1: 4 processes were started; start 2, or leave the two keys out"
+    ):
+        launch.needed(Train(devices=2))
+
+
+# ---------------------------------------------------------------- small processes in place of trainings
+
+
+def started(code: str, monkeypatch: pytest.MonkeyPatch, processes: int = 2) -> int:
+    """`launch.run` with `python -c code` in place of `python -m zoo.train`; RANK is `r` in it."""
+    real = subprocess.Popen
+    script = f"import os, sys, time, signal; r = int(os.environ['RANK'])\n{code}"
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **options: real([sys.executable, "-c", script], **options))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        return launch.run([], processes)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def test_all_that_end_well_end_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "seen"
+    folder.mkdir()
+    code = f"open('{folder}/' + os.environ['LOCAL_RANK'] + os.environ['WORLD_SIZE'] + os.environ['LOCAL_WORLD_SIZE'], 'w')"
+    assert started(code, monkeypatch, 3) == 0
+    assert sorted(file.name for file in folder.iterdir()) == ["033", "133", "233"]
+
+
+@pytest.mark.parametrize("culprit", [0, 1])
+def test_the_exit_code_is_that_of_the_culprit(culprit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not that of the one that only lost its company."""
+    assert started(f"sys.exit(3 if r == {culprit} else 1)", monkeypatch) == 3
+
+
+def test_a_killed_process_ends_the_others(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(launch, "GRACE", 0.5)
+    begun = time.monotonic()
+    assert started("os.kill(os.getpid(), 9) if r else time.sleep(60)", monkeypatch) == 1
+    assert time.monotonic() - begun < 20
+    assert "rank 1 of 2 was ended by SIGKILL; the others are ended too" in capsys.readouterr().err
+
+
+def test_one_that_still_saves_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(launch, "GRACE", 0.2)
+    code = f"if r: sys.exit(143)\ntime.sleep(1.5); open('{tmp_path}/saved', 'w'); sys.exit(143)"
+    assert started(code, monkeypatch) == 143
+    assert (tmp_path / "saved").exists()
+
+
+@pytest.mark.parametrize(("sent", "received"), [(signal.SIGINT, 2), (signal.SIGTERM, 15), (signal.SIGHUP, 15)])
+def test_signals_are_passed_on_once(sent: int, received: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    note = f"lambda n, f: open('{tmp_path}/' + str(r), 'a').write(str(n) + ' ')"
+    code = f"[signal.signal(n, {note}) for n in (1, 2, 15)]\nopen('{tmp_path}/ready' + str(r), 'w')\ntime.sleep(1.5)\ntime.sleep(1)"
+
+    def send() -> None:
+        while len(list(tmp_path.glob("ready*"))) < 2:
+            time.sleep(0.05)
+        os.kill(os.getpid(), sent)
+
+    threading.Thread(target=send).start()
+    assert started(code, monkeypatch) == 0
+    assert [(tmp_path / str(rank)).read_text() for rank in range(2)] == [f"{received} "] * 2
+
+
+# ---------------------------------------------------------------- real trainings
+
+
+def command(home: Path, *changes: str) -> subprocess.Popen[str]:
+    env = os.environ | {"ZOO_HOME": str(home)}
+    words = [sys.executable, "-m", "zoo.train", "image_folder", *CHANGES, *changes]
+    return subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ranks_of(parent: subprocess.Popen[str]) -> list[int]:
+    found = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+    return [int(child) for child in found]
+
+
+def wait_for(home: Path, name: str, process: subprocess.Popen[str]) -> Path:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        for found in home.glob(f"runs/*/*/{name}"):
+            return found.parents[name.count("/")]
+        time.sleep(0.1)
+    process.kill()
+    raise AssertionError(f"no {name} in {home}: {process.communicate()[1]}")
+
+
+def test_a_command_trains_in_two_processes_and_reports_once(home: Path) -> None:
+    process = command(home, "train.epochs=2", "train.engine=mmengine")
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    (folder,) = out.split()
+    run = Run.read(folder)
+    assert [row["epoch"] for row in run.history()] == [1, 2]
+    assert run.finished
+    assert (run.folder / "report.html").is_file()
+    assert len(list(run.folder.parent.iterdir())) == 1
+    assert err.count("epoch 2/2  ") == 1
+    assert not re.search("Traceback|reducer.cpp", err)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes in /proc")
+def test_a_killed_rank_ends_all_within_a_minute_and_the_run_goes_on(home: Path) -> None:
+    process = command(home, "train.epochs=500", "train.engine=lightning")
+    folder = wait_for(home, "checkpoints/best.json", process)
+    os.kill(ranks_of(process)[1], signal.SIGKILL)
+    begun = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - begun < 60
+    assert process.returncode == 1
+    assert "rank 1 of 2 was ended by SIGKILL" in err
+    assert "rank 0 of 2 cannot reach the others" in err
+    assert "Traceback" not in err
+
+    before = Run.read(folder).newest_checkpoint()
+    assert before
+    env = os.environ | {"ZOO_HOME": str(home)}
+    again = subprocess.Popen([sys.executable, "-m", "zoo.train", "--resume", str(folder)], env=env, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while (Run.read(folder).newest_checkpoint() or 0) <= before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    again.send_signal(signal.SIGTERM)
+    _, err = again.communicate(timeout=60)
+    assert again.returncode == 143
+    assert f"resuming {folder} after {before} batches" in err
+    assert err.count("interrupted and saved") == 1, "one of them speaks"
+    assert (Run.read(folder).newest_checkpoint() or 0) > before
