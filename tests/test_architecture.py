@@ -25,7 +25,7 @@ ONLY = {
     "pickle": {"zoo/backbones/weights.py"},  # for the name of the error that torch's safe loading raises
 }
 PURE = ("heads", "losses", "metrics", "figures", "backbones", "datasets")
-LEAVES = {"zoo.errors", "zoo.spec", "zoo.progress", "zoo.paths", "zoo.ranks"}
+LEAVES = {"zoo.errors", "zoo.fetching", "zoo.spec", "zoo.progress", "zoo.paths", "zoo.ranks"}
 LIGHT = (
     "__init__",
     "__main__",
@@ -176,6 +176,13 @@ def test_every_dependency_states_its_reason() -> None:
 
 
 def test_every_test_folder_mirrors_zoo() -> None:
-    known = {folder.name for folder in (ROOT / "zoo").iterdir() if folder.is_dir()} | {"recipes", "benchmarks", "security", "real", "gpu"}
+    known = {folder.name for folder in (ROOT / "zoo").iterdir() if folder.is_dir()} | {
+        "recipes",
+        "benchmarks",
+        "security",
+        "resume",
+        "real",
+        "gpu",
+    }
     folders = {folder.name for folder in (ROOT / "tests").iterdir() if folder.is_dir() and not folder.name.startswith(("_", "."))}
     assert folders <= known

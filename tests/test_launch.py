@@ -129,6 +129,12 @@ def ranks_of(parent: subprocess.Popen[str]) -> list[int]:
     return [int(child) for child in found]
 
 
+def alive(process: int) -> bool:
+    """Whether it runs; one that has ended may wait for its new parent to take notice."""
+    stat = Path(f"/proc/{process}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
 def wait_for(home: Path, name: str, process: subprocess.Popen[str]) -> Path:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
@@ -156,7 +162,7 @@ def test_a_command_trains_in_two_processes_and_reports_once(home: Path) -> None:
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes in /proc")
 def test_a_killed_rank_ends_all_within_a_minute_and_the_run_goes_on(home: Path) -> None:
     process = command(home, "train.epochs=500", "train.engine=lightning")
-    folder = wait_for(home, "checkpoints/best.json", process)
+    folder = wait_for(home, "checkpoints/manifest.json", process)
     os.kill(ranks_of(process)[1], signal.SIGKILL)
     begun = time.monotonic()
     _, err = process.communicate(timeout=60)
@@ -179,3 +185,65 @@ def test_a_killed_rank_ends_all_within_a_minute_and_the_run_goes_on(home: Path) 
     assert f"resuming {folder} after {before} batches" in err
     assert err.count("interrupted and saved") == 1, "one of them speaks"
     assert (Run.read(folder).newest_checkpoint() or 0) > before
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes in /proc")
+def test_a_signal_to_one_rank_stops_both_and_what_hangs_is_killed_at_the_second(home: Path) -> None:
+    process = command(home, "train.epochs=500", "train.engine=mmengine")
+    folder = wait_for(home, "checkpoints/manifest.json", process)
+    os.kill(ranks_of(process)[1], signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert err.count("interrupted and saved") == 1
+
+    words = [sys.executable, "-m", "zoo.train", "--resume", str(folder)]
+    again = subprocess.Popen(words, env=os.environ | {"ZOO_HOME": str(home)}, stderr=subprocess.PIPE, text=True)
+    before = Run.read(folder).newest_checkpoint()
+    while Run.read(folder).newest_checkpoint() == before and again.poll() is None:
+        time.sleep(0.1)
+    children = ranks_of(again)
+    os.kill(children[1], signal.SIGSTOP)
+    time.sleep(1)
+    begun = time.monotonic()
+    for _ in range(2):
+        again.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+    _, err = again.communicate(timeout=60)
+    assert time.monotonic() - begun < launch.GRACE + 15
+    assert "rank 1 of 2 does not answer: it is killed" in err
+    assert not any(alive(child) for child in children)
+    assert Run.read(folder).checkpoint(), "what was saved is whole"
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes in /proc")
+def test_when_the_starting_process_is_killed_the_others_save_and_end(home: Path) -> None:
+    process = command(home, "train.epochs=500", "train.engine=mmengine")
+    folder = wait_for(home, "checkpoints/manifest.json", process)
+    children = ranks_of(process)
+    process.kill()
+    _, err = process.communicate(timeout=60)  # ends when nobody writes any more
+    assert not any(alive(child) for child in children)
+    assert f"go on with `python -m zoo.train --resume {folder}`" in err
+
+
+def test_a_port_that_is_taken_is_named(home: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        place = {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": port,
+            "RANK": "0",
+            "WORLD_SIZE": "2",
+            "LOCAL_RANK": "0",
+            "LOCAL_WORLD_SIZE": "2",
+        }
+        words = [sys.executable, "-m", "zoo.train", "image_folder", *CHANGES]
+        found = subprocess.run(words, env=os.environ | place | {"ZOO_HOME": str(home)}, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 1
+    assert f"cannot meet at 127.0.0.1:{port} (" in found.stderr
+    assert "set MASTER_ADDR to the first machine and MASTER_PORT to a free port" in found.stderr
+    assert "Traceback" not in found.stderr

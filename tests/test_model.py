@@ -216,8 +216,8 @@ def test_a_run_by_its_name(three: list[Path]) -> None:
     assert zoo.load("image_folder:20250101-000001", device="cpu").origin == three[1]
     with pytest.raises(RecipeError, match=r"no run '20250101-00001' .did you mean `20250101-00000\d`.*zoo list runs"):
         zoo.load("image_folder:20250101-00001")
-    with pytest.raises(RecipeError, match="loading an epoch by name@epoch is not built yet; 'image_folder' loads"):
-        zoo.load("image_folder@3")
+    with pytest.raises(RecipeError, match="after @ stands an epoch, counted from 1, such as image_folder@18"):
+        zoo.load("image_folder@three")
 
 
 def test_a_damaged_run_does_not_hide_the_others(three: list[Path], capsys: pytest.CaptureFixture[str]) -> None:

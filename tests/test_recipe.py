@@ -499,7 +499,7 @@ def test_recipes_are_read_written_and_read_again(file: Path, data_home: Path) ->
 
 def test_written_recipes_hold_every_key() -> None:
     values = parse(read(BASE).to_yaml(), "r.yaml").values
-    assert set(values) == {"question", "seed", "split", "data", "backbone", "task", "train", "monitor", "expect", "reference"}
+    assert set(values) == {"question", "seed", "split", "data", "backbone", "task", "train", "checkpoint", "monitor", "expect", "reference"}
     assert values["train"]["optimizer"] == {"name": "adamw", "betas": (0.9, 0.999), "weight_decay": 0.01}
 
 

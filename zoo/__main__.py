@@ -12,6 +12,7 @@ COMMANDS = {
     "evaluate": "measure a trained run again, perhaps on other data",
     "predict": "predict pictures or a folder; write a submission",
     "report": "write a run's report again",
+    "replay": "find the step, the pictures and the layer that made a run diverge",
     "list": "list recipes, runs, backbones, tasks, datasets, engines, transforms",
     "describe": "say what a recipe will do: model, parameters, cost, data",
     "check": "check recipes and say all that is wrong with them",
@@ -46,28 +47,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_command(name: str, words: Sequence[str]) -> int:
     """Run a command; errors made for people become one message and an exit code.
 
-    0 done, 2 bad recipe or arguments, 3 bad data, 4 diverged, 130 and 143 interrupted but saved, 1 anything else.
+    0 done, 2 bad recipe or arguments, 3 bad data, 4 diverged, 75 stopped on time, 130 and 143 interrupted but saved, 1 anything else.
     """
-    from zoo.errors import DataError, ZooError
+    from zoo.errors import ZooError
     from zoo.ranks import ranks
 
     # Read when torch is loaded. Threads that wait by spinning starve each other as soon as anything else wants a core: on two cores
     # a step beside a busy neighbour took about three times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if ranks().world > 1:  # its wrapper for several devices warns of a search for unused weights, which some batches do need
+    me = ranks()
+    if me.world > 1:  # its wrapper for several devices warns of a search for unused weights, which some batches do need
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     _log_to_stderr()
     try:
         code: int = importlib.import_module(f"zoo.{name}").main(list(words))
         sys.stdout.flush()  # here, so that a closed pipe is met below and not at exit
     except ZooError as error:
-        # Of several processes that train together all meet most errors; files they read by themselves.
-        if ranks().first or isinstance(error, DataError):
+        if me.first or not error.common:
+            who = f"zoo {name}:" if me.first else f"zoo {name}, rank {me.rank} of {me.world}:"
             # Several lines each begin with their own place, which editors jump to.
-            print(f"zoo {name}:", error, sep="\n" if "\n" in str(error) else " ", file=sys.stderr)
+            print(who, error, sep="\n" if "\n" in str(error) else " ", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print(f"zoo {name}: interrupted", file=sys.stderr)
+        if me.first:
+            print(f"zoo {name}: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `zoo list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

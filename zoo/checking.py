@@ -16,9 +16,9 @@ from zoo import registry
 from zoo.document import Document, Path_, shown
 from zoo.errors import ZooError
 from zoo.nearest import nearest
-from zoo.sections import Backbone, Data, Expect, Head, Monitor, Player, Plugin, Section, Split, Task, Train
+from zoo.sections import Backbone, Checkpoint, Data, Expect, Head, Monitor, Player, Plugin, Section, Split, Task, Train
 
-PLAIN: Mapping[str, type[Section]] = {"split": Split, "train": Train, "monitor": Monitor, "expect": Expect}
+PLAIN: Mapping[str, type[Section]] = {"split": Split, "train": Train, "checkpoint": Checkpoint, "monitor": Monitor, "expect": Expect}
 NAMED: Mapping[str, tuple[registry.Kind, type[Section]]] = {
     "data": ("datasets", Data),
     "backbone": ("backbones", Backbone),
@@ -31,7 +31,7 @@ LIBRARIES: Mapping[registry.Kind, tuple[str, str]] = {
 }
 """Whose objects the lists of `train` name, and the engine that knows them."""
 S = TypeVar("S", bound=Section)
-KEYS = ("question", "seed", "split", "data", "backbone", "task", "train", "monitor", "synthetic", "expect", "reference")
+KEYS = ("question", "seed", "split", "data", "backbone", "task", "train", "checkpoint", "monitor", "synthetic", "expect", "reference")
 
 
 # ---------------------------------------------------------------- layers

@@ -20,7 +20,9 @@ def compute_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:[0-9]{1,3})?", name):
         raise RecipeError(f"device={name!r}: expected auto, cpu, cuda or cuda:N")
-    wished = torch.device(f"cuda:{ranks().local}" if name == "cuda" and ranks().world > 1 else name)
+    if name == "cuda" and ranks().world > 1 and torch.cuda.device_count() != 1:  # one: a cluster shows each process its own alone
+        name = f"cuda:{ranks().local}"
+    wished = torch.device(name)
     if wished.type == "cuda" and not torch.cuda.is_available():
         raise RecipeError(f"device={name!r}: this machine has no CUDA device that PyTorch can use; try cpu")
     if wished.type == "cuda" and (wished.index or 0) >= torch.cuda.device_count():

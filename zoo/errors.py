@@ -7,6 +7,8 @@ class ZooError(Exception):
     """Something a person can mend. The message names the value, what was expected and the next step."""
 
     exit_code = 1
+    common = False
+    """Whether all processes that train together meet it at once, so that one of them says it."""
 
 
 class RecipeError(ZooError):
@@ -25,6 +27,7 @@ class DivergedError(ZooError):
     """A loss is no longer a finite number (exit code 4)."""
 
     exit_code = 4
+    common = True
 
 
 def shown(text: object) -> str:

@@ -20,6 +20,9 @@ Side = Annotated[int, Ge(1), Le(4096)]
 Text = InstanceOf[str]  # pydantic's own str refuses names of files that are no UTF-8
 Name = Annotated[Text, MaxLen(1000)]
 MOST = MaxLen(100_000)
+MAX_BYTES = {"split.json": 64 * 2**20}
+"""The ids of a million pictures; JSON of so many brackets takes some twenty times its size in memory."""
+MAX_BYTES_OTHER = 8 * 2**20
 
 
 class _Spec(BaseModel):
@@ -63,11 +66,26 @@ def of_run(run: Run) -> Facts:
     )
 
 
+def of_epoch(run: Run, epoch: int) -> Facts:
+    """The facts of a finished run as they were after an epoch: the numbers of validation are that epoch's, and there is no test."""
+    about = of_run(run)
+    row = next((row for row in run.history() if row.get("epoch") == epoch), {})
+    other = {key: value for key, value in about.metrics.items() if not key.startswith(("val/", "test/"))}
+    return Facts(about.spec, other | {key: value for key, value in row.items() if key.startswith("val/")}, about.split)
+
+
 def _read(run: Run, name: str, check: Callable[[Any], T]) -> T:
     try:
+        _refuse_large(run, name)
         return check(run.read_json(name))
     except (ValueError, OSError) as error:
         raise ZooError(f"{run.folder / name}: damaged: {words(error)}; put the file back from a copy of the run, or train again") from error
+
+
+def _refuse_large(run: Run, name: str) -> None:
+    size, most = (run.folder / name).stat().st_size, MAX_BYTES.get(name, MAX_BYTES_OTHER)
+    if size > most:
+        raise ValueError(f"{size / 2**20:,.0f} MB, more than the {most // 2**20} MB that are read")
 
 
 def spec(data: Any) -> DataSpec:

@@ -34,7 +34,7 @@ def find_run(name: str) -> Run:
     recipe, _, wanted = name.partition(":")
     if "@" in name:
         raise RecipeError(
-            f"{name!r}: loading an epoch by name@epoch is not built yet; {name.partition('@')[0]!r} loads the run's best epoch"
+            f"{name!r}: an epoch (@) is for zoo.load, `zoo predict` and `zoo evaluate`; here give the run, {name.partition('@')[0]!r}"
         )
     if not _known(recipe):
         trained = [path.name for path in paths.runs().glob("*") if path.is_dir()]

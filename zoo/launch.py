@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from types import FrameType
@@ -24,6 +25,10 @@ GRACE = 20.0
 """Seconds in which the others may end by themselves after one has failed, before they are killed."""
 
 
+PIPE = "ZOO_PARENT_PIPE"
+"""The variable that names the end of a pipe which the starting process holds open."""
+SIGNALLED = {-signal.SIGINT: 130, -signal.SIGTERM: 143}
+"""How a process ended by a signal, before it could save, is counted."""
 ORDERLY = (75, 130, 143)
 """Exit codes of a training that was asked to stop: rank 0 may still be saving."""
 
@@ -55,41 +60,86 @@ def run(words: Sequence[str], processes: int) -> int:
     env = os.environ | {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1"}
     env |= {"MASTER_PORT": str(_free_port())}
     env.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    command = [sys.executable, "-m", "zoo.train", *words]
-    # In sessions of their own: a Ctrl-C of the terminal reaches this process alone, which passes it on once.
-    children = [
-        subprocess.Popen(command, env=env | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, start_new_session=True)
-        for rank in range(processes)
-    ]
+    started = _Started()
+    started.listen()  # before there is a process that a signal could leave behind
+    ours, theirs = os.pipe()  # ends when this process does, however it ends
+    for rank in range(processes):
+        mine = env | {"RANK": str(rank), "LOCAL_RANK": str(rank), PIPE: str(ours)}
+        # In sessions of their own: a Ctrl-C of the terminal reaches this process alone, which passes it on once.
+        command = [sys.executable, "-m", "zoo.train", *words]
+        started.children.append(subprocess.Popen(command, env=mine, start_new_session=True, pass_fds=[ours]))
+    try:
+        return started.wait()
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        for child in children:
+
+def follow_parent() -> None:
+    """In a process that `run` has started: stop as SIGTERM would when the one that started it is gone."""
+    if PIPE not in os.environ:
+        return
+    end = int(os.environ[PIPE])
+
+    def follow() -> None:
+        os.read(end, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+class _Started:
+    """The processes of a training, and the signals that they are sent."""
+
+    def __init__(self) -> None:
+        self.children: list[subprocess.Popen[bytes]] = []
+        self.asked = 0  # how often they were told to stop
+        self.deadline = math.inf
+
+    def listen(self) -> None:
+        """Pass signals on; a closed terminal counts as SIGTERM."""
+        for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP"):
+            if hasattr(signal, name):  # Windows lacks two
+                signal.signal(getattr(signal, name), self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        told = signal.Signals(number).name
+        self.pass_on(signal.SIGTERM if told == "SIGHUP" else number)
+
+    def pass_on(self, number: int) -> None:
+        """Send all the signal; at the second time, whoever has not ended soon after is killed: it may be waiting for one that hangs."""
+        self.asked += 1
+        for child in self.children:
             child.send_signal(number)
+        if self.asked > 1:
+            self._end_within(GRACE)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, pass_on)
-    signal.signal(signal.SIGHUP, lambda number, frame: pass_on(signal.SIGTERM, frame))
-    return _watch(children)
+    def wait(self) -> int:
+        """Wait for all; when one fails the others are ended. Returns the exit code."""
+        failed = False
+        while None in (polled := [child.poll() for child in self.children]) and time.monotonic() < self.deadline:
+            if not failed and any(polled):
+                failed = True
+                self._one_failed()
+            time.sleep(0.1)
+        for rank, child in enumerate(self.children):
+            if child.poll() is None:
+                say(f"rank {rank} of {len(self.children)} does not answer: it is killed")
+                child.kill()
+                child.wait()
+        codes = [SIGNALLED.get(child.returncode, child.returncode) for child in self.children]
+        # What tells most: those that only lost their company end with 1, those killed here by a signal.
+        return next((code for code in codes if code > 1), 0 if not any(codes) else 1)
 
+    def _one_failed(self) -> None:
+        rank, code = next((rank, child.returncode) for rank, child in enumerate(self.children) if child.returncode)
+        if code < 0 and not self.asked:
+            say(f"rank {rank} of {len(self.children)} was ended by {signal.Signals(-code).name}; the others are ended too")
+        if code not in ORDERLY:
+            self._end_within(GRACE)
 
-def _watch(children: Sequence[subprocess.Popen[bytes]]) -> int:
-    """Wait for all; when one fails the others are ended."""
-    while all(child.poll() in (None, 0) for child in children):
-        if all(child.poll() == 0 for child in children):
-            return 0
-        time.sleep(0.1)
-    rank, code = next((rank, child.returncode) for rank, child in enumerate(children) if child.returncode not in (None, 0))
-    if code < 0:
-        say(f"rank {rank} of {len(children)} was ended by {signal.Signals(-code).name}; the others are ended too")
-    deadline = time.monotonic() + (math.inf if code in ORDERLY else GRACE)
-    while any(child.poll() is None for child in children) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    for child in children:
-        if child.poll() is None:
-            child.kill()
-            child.wait()
-    # What tells most: those that only lost their company end with 1, those killed here by a signal.
-    return next((child.returncode for child in children if child.returncode > 1), 1)
+    def _end_within(self, seconds: float) -> None:
+        self.deadline = min(self.deadline, time.monotonic() + seconds)
 
 
 def _free_port() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -186,18 +187,31 @@ def load(what: str | Path, sha256: str | None = None, device: str = "auto") -> M
         return _from_pack(path, sha256, wished)
     if sha256 is not None:
         raise RecipeError(f"{what}: sha256 is the digest of a packed file, and there is no such file; leave it out to load a run")
+    name, at, epoch = str(what).rpartition("@")
+    if at and not path.exists():
+        if not re.fullmatch("[1-9][0-9]{0,8}", epoch):
+            raise RecipeError(f"{what}: after @ stands an epoch, counted from 1, such as {name}@18")
+        return from_run(open_run(name), device, int(epoch))
     return from_run(open_run(what), device)
 
 
-def from_run(run: Run, device: str = "auto") -> Model:
+def from_run(run: Run, device: str = "auto", epoch: int | None = None) -> Model:
     """The model of a finished run.
+
+    Args:
+        run: finished.
+        device: auto, cpu, cuda or cuda:N.
+        epoch: whose weights are wished, if not those of the best; `checkpoint.keep_epochs` keeps them.
 
     Raises:
         RecipeError: the run is not finished.
-        ZooError: its weights do not fit its recipe.
+        ZooError: its weights do not fit its recipe, or are not kept.
     """
     if not run.finished:
         raise RecipeError(f"{run.folder}: this run is not finished; go on with `python -m zoo.train --resume {run.folder}`")
+    if epoch is not None:
+        tensors = run.checkpoints.read_weights(epoch)
+        return _assemble(run.recipe, facts.of_epoch(run, epoch), tensors, run.folder, compute_device(device))
     tensors, _ = packing.read_safetensors(run.folder / "weights.safetensors")
     return _assemble(run.recipe, facts.of_run(run), tensors, run.folder, compute_device(device))
 
@@ -216,8 +230,10 @@ def _assemble(recipe: Recipe, about: Facts, tensors: Mapping[str, Tensor], origi
             _refuse_misfits(expected, tensors, origin)
             task = build.task(recipe, about.spec, trained=True)
             task.load_state_dict(tensors)
-        except ZooError:
-            raise
+        except ZooError as error:
+            if str(error).startswith(str(origin)):
+                raise
+            raise type(error)(f"{origin}: {error}") from error
         except Exception as error:  # libraries fail in their own ways on options that nobody would train with
             reason = f"{type(error).__name__}: {error}"
             raise ZooError(

@@ -13,17 +13,14 @@ import json
 import os
 import re
 import tempfile
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from zoo import document, facts
+from zoo import document, facts, fetching
 from zoo.errors import RecipeError, ZooError
 from zoo.facts import Facts
-from zoo.progress import Progress
 from zoo.recipe import Recipe
 from zoo.run import Run
 
@@ -34,6 +31,8 @@ KEY = "zoo"
 FORMAT = 1
 MAX_HEADER = 16 * 2**20
 MAX_BYTES = 4 * 2**30
+MAX_TENSORS = 20_000
+"""The deepest networks of timm have some thousands; each costs time to look at, even an empty one."""
 CONNECT_SECONDS = 10.0
 SMALLEST_CROP = 0.05
 """A picture is enlarged by its inverse before it is cropped: a smaller one would fill the memory."""
@@ -167,9 +166,15 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
         if length > min(MAX_HEADER, path.stat().st_size):
-            raise ZooError(f"{path}: not a safetensors file (its header claims {length} bytes)")
+            raise ZooError(
+                f"{path}: not a safetensors file (its header claims {length} bytes). "
+                "A model is loaded from a run folder, or from the file that `zoo pack RUN` makes of it: no archives, no pickles"
+            )
         with safe_open(path, framework="pt") as content:
-            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118  # no dict: it has keys() only
+            names = content.keys()
+            if len(names) > MAX_TENSORS:
+                raise ZooError(f"{path}: {len(names):,} tensors, more than the {MAX_TENSORS:,} that are read; no model here has so many")
+            tensors = {name: content.get_tensor(name) for name in names}
             return tensors, content.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise ZooError(f"{path}: cannot be read as safetensors ({error})") from error
@@ -204,7 +209,7 @@ def download(url: str, sha256: str | None) -> Path:
         RecipeError: the address is not HTTPS (or HTTP of this machine), or no digest is given.
         ZooError: it cannot be fetched, or what came is not the file.
     """
-    _refuse_open_ways(url)
+    fetching.refuse_open_ways(url)
     if sha256 is None:
         raise RecipeError(f'{url}: give the file\'s digest, zoo.load(url, sha256="..."); whoever shares it finds it with `sha256sum FILE`')
     digest = _digest(sha256)
@@ -218,19 +223,6 @@ def download(url: str, sha256: str | None) -> Path:
     return target
 
 
-def _refuse_open_ways(url: str) -> None:
-    """Anybody on the way can change what comes by HTTP; within this machine nobody is on the way."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-        host = parts.hostname
-    except ValueError as error:
-        raise RecipeError(f"{url}: no address of a file ({error})") from error
-    if parts.scheme != "https" and (parts.scheme != "http" or host not in ("localhost", "127.0.0.1", "::1")):
-        raise RecipeError(
-            f"{url}: only https is fetched, because anybody on the way can change what comes by {parts.scheme or 'other ways'}"
-        )
-
-
 def _cached(target: Path, digest: str) -> bool:
     if not target.is_file():
         return False
@@ -242,22 +234,14 @@ def _cached(target: Path, digest: str) -> bool:
         return False
 
 
-class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects only to where a download may begin."""
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        there, here = urllib.parse.urlsplit(newurl), urllib.parse.urlsplit(req.full_url)
-        if there.scheme != "https" and (there.scheme, there.hostname) != (here.scheme, here.hostname):
-            raise ValueError(f"redirected to {newurl}, which is not https")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
 def _fetch(url: str, target: Path, digest: str) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
     partial = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file, urllib.request.build_opener(_SafeRedirects).open(url, timeout=CONNECT_SECONDS) as answer:
-            found = _copy(answer, file)
+        with os.fdopen(handle, "wb") as file:
+            fetching.fetch(url, file, MAX_BYTES, CONNECT_SECONDS)
+        with partial.open("rb") as whole:
+            found = hashlib.file_digest(whole, "sha256").hexdigest()
         if found != digest:
             raise ZooError(
                 f"{url}: what came has sha256 {found}, expected {digest}, and was not kept: ask whoever shared it for both again"
@@ -265,18 +249,3 @@ def _fetch(url: str, target: Path, digest: str) -> None:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _copy(answer: Any, file: IO[bytes]) -> str:
-    """Write an answer to a file; returns its digest."""
-    total, digest = int(answer.headers.get("Content-Length") or 0), hashlib.sha256()
-    with Progress("fetching", total // 2**20, "MB") as progress:
-        while block := answer.read(2**20):
-            file.write(block)
-            digest.update(block)
-            progress.advance()
-            if max(total, file.tell()) > MAX_BYTES:
-                raise ValueError(f"larger than {MAX_BYTES / 2**30:g} GB, which no model here is")
-    if file.tell() < total:
-        raise ValueError(f"cut off after {file.tell():,} of {total:,} bytes")
-    return digest.hexdigest()

@@ -62,6 +62,7 @@ def _files(paths: Sequence[Path]) -> list[Path]:
 
 def _write_submission(path: Path, model: Model, predictions: Sequence[Prediction]) -> None:
     from zoo import registry
+    from zoo.cells import is_formula
     from zoo.progress import say
 
     files = [prediction.path for prediction in predictions]
@@ -69,13 +70,16 @@ def _write_submission(path: Path, model: Model, predictions: Sequence[Prediction
     with _writing(path):
         registry.load("datasets", model.recipe.data.name).write_submission(path, files, indices, model.labels)
     say(f"wrote {len(files)} rows to {path}")
+    if any(is_formula(text) for text in (*(file.name for file in files if file), *(prediction.label for prediction in predictions))):
+        say(f"{path}: names that begin with =, +, - or @ are in it to the letter, as ids must be: a spreadsheet would run them as formulas")
 
 
 def _write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
     """Write path, label and score; names that are no UTF-8 keep their bytes."""
+    from zoo.cells import guarded
     from zoo.progress import say
 
-    rows = [(_no_formula(str(prediction.path)), prediction.label, f"{prediction.score:.6f}") for prediction in predictions]
+    rows = [(_no_formula(str(prediction.path)), guarded(prediction.label), f"{prediction.score:.6f}") for prediction in predictions]
     with _writing(path), path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         csv.writer(file, lineterminator="\n").writerows([("path", "label", "score"), *rows])
     say(f"wrote {len(rows)} rows to {path}")

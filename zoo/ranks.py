@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ T = TypeVar("T")
 
 class RankLostError(ZooError):
     """Another process of the training is gone, so that this one cannot go on."""
+
+    common = True
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,16 @@ def ranks() -> Ranks:
             local = int(env.get("LOCAL_RANK", 0))
             found = Ranks(int(env["RANK"]), int(env["WORLD_SIZE"]), local, int(env.get("LOCAL_WORLD_SIZE", local + 1)))
         elif int(env.get("SLURM_STEP_NUM_TASKS", 1)) > 1:  # and not SLURM_NTASKS, which a batch script's own shell has too
-            tasks = int(env["SLURM_STEP_TASKS_PER_NODE"].partition("(")[0].partition(",")[0])
+            each = re.fullmatch(r"(\d+)(\(x\d+\))?", env["SLURM_STEP_TASKS_PER_NODE"])
+            if not each:
+                raise ValueError(f"SLURM_STEP_TASKS_PER_NODE={env['SLURM_STEP_TASKS_PER_NODE']}: expected one number for all machines")
+            tasks = int(each[1])
             found = Ranks(int(env["SLURM_PROCID"]), int(env["SLURM_STEP_NUM_TASKS"]), int(env["SLURM_LOCALID"]), tasks)
         else:
             return Ranks()
     except (KeyError, ValueError) as error:
         raise RecipeError(f"variables of torchrun or SLURM are missing or no numbers ({error}): {_START}") from error
-    if not (0 <= found.rank < found.world and 0 <= found.local < found.here <= found.world):
+    if not (0 <= found.rank < found.world and 0 <= found.local < found.here and found.world % found.here == 0):
         raise RecipeError(f"the variables of torchrun or SLURM contradict each other ({found}): {_START}")
     return found
 
@@ -114,12 +120,23 @@ def joined(device: str = "auto") -> Iterator[None]:
     os.environ.update(meeting_point(os.environ))
     if device != "cpu" and me.local < torch.cuda.device_count():
         torch.cuda.set_device(me.local)
+    place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    if me.first:
+        print(f"waiting for {me.world} processes at {place}", file=sys.stderr, flush=True)
     try:
         dist.init_process_group()
-        yield
-        dist.destroy_process_group()  # not after an error: a rank that waits for one that is gone would wait here as well
     except RuntimeError as error:
-        found = re.search(r"[Cc]onnection (closed|reset|refused)( by peer)?|Broken pipe|[Tt]imed out|NCCL|gloo|TCPStore", str(error))
+        why = str(error).splitlines()[0]
+        raise ZooError(
+            f"the processes of this training cannot meet at {place} ({why}): set MASTER_ADDR to the first machine and MASTER_PORT to a "
+            "free port, the same for all"
+        ) from error
+    try:
+        yield
+        if dist.is_initialized():
+            dist.destroy_process_group()  # not after an error: a rank that waits for one that is gone would wait here as well
+    except RuntimeError as error:
+        found = re.search(r"[Cc]onnection (closed|reset|refused)( by peer)?|Broken pipe", str(error))
         if not found:
             raise
         raise RankLostError(
@@ -163,12 +180,19 @@ def first_goes_first() -> Iterator[None]:
 
 
 def dismiss() -> None:
-    """The end for all but rank 0, which does alone what follows.
+    """The end for all but rank 0, which does alone what follows. They leave the connection together, as NCCL asks.
 
     Raises:
         SystemExit: this is another rank.
     """
-    if not ranks().first:
+    me = ranks()
+    if me.world > 1:
+        import torch.distributed as dist
+
+        if dist.is_initialized():
+            dist.barrier()
+            dist.destroy_process_group()
+    if not me.first:
         raise SystemExit(0)
 
 
@@ -192,7 +216,7 @@ def told(text: str) -> str:
 def most(value: int) -> int:
     """The largest of the ranks' numbers."""
     if ranks().world == 1:
-        return value
+        return int(value)
     import torch
     import torch.distributed as dist
 

@@ -18,7 +18,7 @@ from zoo.checking import check, layered
 from zoo.document import COMMAND_LINE, Document, UnreadableError, dump, parse, read_text
 from zoo.errors import RecipeError
 from zoo.nearest import nearest
-from zoo.sections import Backbone, Data, Expect, Monitor, Plugin, Reference, Section, Split, Task, Train
+from zoo.sections import Backbone, Checkpoint, Data, Expect, Monitor, Plugin, Reference, Section, Split, Task, Train
 
 MOST = 100
 """Problems that are listed: a recipe has fewer, a file of another kind may have thousands."""
@@ -36,6 +36,7 @@ class Recipe:
     backbone: Backbone | None
     task: Task
     train: Train
+    checkpoint: Checkpoint
     monitor: Monitor
     expect: Expect
     reference: tuple[Reference, ...]
@@ -101,7 +102,7 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """The effective recipe with every default, as plain data."""
         plain: dict[str, Any] = {"question": self.question, "seed": self.seed}
-        for key in ("split", "data", "backbone", "task", "train", "monitor", "expect"):
+        for key in ("split", "data", "backbone", "task", "train", "checkpoint", "monitor", "expect"):
             section: Section | None = getattr(self, key)
             if section is not None:
                 plain[key] = section.model_dump(mode="json")

@@ -26,13 +26,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
+from zoo import document
+from zoo.cells import bare
 from zoo.errors import RecipeError, ZooError
 from zoo.markup import Markup, as_text, breakable, details, duration, is_number, pairs, range_picture, range_text, section, table_of, tag
 
 _COLLAPSE_FROM = 60  # rows of a table
 _MOST_ROWS = 5000
+_MOST_COLUMNS = 100
+_MOST_EXHIBITS = 200
 _MOST_BYTES = 50_000_000
 _WIDE = 1100  # pixels of a figure that must scroll on a phone instead of shrinking
 _ORDER = ("curve", "training_curve", "class", "histogram", "balance", "sample", "confusion", "per_class", "mistake")  # how file names begin
@@ -159,10 +161,13 @@ def _read(folder: Path) -> _Kept:
     missing: list[str] = []
     text = _file_text(folder, "recipe.yaml", missing)
     try:
-        recipe = _mapping(yaml.safe_load(text))
-    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date such as 2024-99-99
+        if len(text) > document.MAX_BYTES:
+            text = f"{text[: document.MAX_BYTES]} ..."
+            raise ValueError("larger than any recipe")
+        recipe = _mapping(document.parse(text, "recipe.yaml").values)
+    except ValueError:
         recipe = {}
-        missing.append("recipe.yaml is no valid YAML; it is shown below as it is")
+        missing.append("recipe.yaml is no recipe that can be read; the beginning of it is shown below as it is")
     objects = {name: _mapping(_json(folder, f"{name}.json", missing)) for name in ("spec", "split", "metrics", "environment")}
     return _Kept(folder, recipe, text, history=_history(folder, missing), missing=missing, **objects)
 
@@ -322,6 +327,8 @@ def _caution(kept: _Kept) -> Markup:
         said.append(f"Best epoch {as_text(best)} of {as_text(epochs)}{f', {duration(seconds)}' if is_number(seconds) else ''}.")
     if is_number(kept.metrics.get(metric)) and not any(name.startswith("test/") for name in kept.metrics):
         said.append(f"Measured on the pictures of “{metric.partition('/')[0]}”, which also chose the best epoch: an optimistic number.")
+    if isinstance(forced := kept.environment.get("forced"), list):
+        said.append(f"Changed by force while it was trained, so that its numbers are of no one recipe: {'; '.join(map(str, forced))}.")
     return tag("p", " ".join(said), class_="caution") if said else Markup()
 
 
@@ -363,8 +370,8 @@ def _numbers(kept: _Kept) -> Markup:
     facts = [[name, value if is_number(value) else as_text(value)] for name, value in kept.metrics.items()]
     parts = [details("All numbers of the run", pairs(facts))] if facts else []
     if kept.history:
-        columns = list(dict.fromkeys(name for row in kept.history for name in row))
-        rows = [[row.get(name, "") for name in columns] for row in kept.history]
+        columns = list(dict.fromkeys(name for row in kept.history for name in row))[:_MOST_COLUMNS]
+        rows = [[row.get(name, "") for name in columns] for row in kept.history[-_MOST_ROWS:]]
         parts.append(details(f"Every epoch ({len(rows)})", table_of(columns, rows, bars=False)))
     return section("Numbers", *parts) if parts else Markup()
 
@@ -413,7 +420,7 @@ def _exhibits(kept: _Kept) -> Markup:
 
 
 def _index(kept: _Kept, name: str, ending: str) -> list[Mapping[str, Any]]:
-    """The entries of `<name>/index.json`; without one, the files that are there, by name."""
+    """The entries of `<name>/index.json`, each file once; without one, the files that are there, by name."""
     folder = kept.folder / name
     if folder.is_symlink() or not folder.is_dir():
         return []
@@ -424,7 +431,12 @@ def _index(kept: _Kept, name: str, ending: str) -> list[Mapping[str, Any]]:
     good = [entry for entry in entries if isinstance(entry, Mapping) and str(entry.get("file", "")).endswith(ending)]
     if len(good) < len(entries):
         kept.missing.append(f"{name}/index.json: {len(entries) - len(good)} of {len(entries)} entries name no {ending} file")
-    return good
+    once: dict[str, Mapping[str, Any]] = {}
+    for entry in good:
+        once.setdefault(str(entry["file"]), entry)
+    if len(once) > _MOST_EXHIBITS:
+        kept.missing.append(f"{name}/: the first {_MOST_EXHIBITS} of {len(once)} are shown")
+    return list(once.values())[:_MOST_EXHIBITS]
 
 
 def _rank(entry: Mapping[str, Any]) -> int:
@@ -461,12 +473,15 @@ def _figure(kept: _Kept, entry: Mapping[str, Any]) -> Markup:
 def _data_table(kept: _Kept, entry: Mapping[str, Any]) -> Markup:
     text = _file_text(kept.folder / "tables", entry["file"], kept.missing)
     try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+        rows = [[bare(cell) for cell in row] for row in csv.reader(io.StringIO(text, newline="")) if row]
     except csv.Error:
         kept.missing.append(f"tables/{entry['file']} is no valid CSV")
         return Markup()
     if not rows:
         return Markup()
+    if max(map(len, rows)) > _MOST_COLUMNS:
+        kept.missing.append(f"tables/{entry['file']}: only the first {_MOST_COLUMNS} columns are shown")
+        rows = [row[:_MOST_COLUMNS] for row in rows]
     title, caption = _titles(entry)
     header, body = rows[0], rows[1:]
     table = table_of(header, body[:_MOST_ROWS])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from zoo.cells import guarded
 from zoo.evaluate import Evaluation, evaluate
 from zoo.progress import Progress
 from zoo.tasks.task import Drawing, Examples, Table
@@ -56,7 +57,7 @@ def write_results(task: Task, data: Loaders, run: Run) -> None:
         "synthetic": run.recipe.synthetic,
         "data_fingerprint": data.fingerprint(),
         "epochs": history[-1]["epoch"] if history else 0,
-        "best_epoch": (run.read_json("checkpoints/best.json") or {}).get("epoch"),
+        "best_epoch": run.checkpoints.manifest.best or None,
         "seconds": round(sum(row["seconds"] for row in history), 1),
         "weights_sha256": digest,
     }
@@ -127,20 +128,20 @@ def write_drawings(run: Run, drawings: Mapping[str, Drawing]) -> None:
 def write_tables(run: Run, tables: Mapping[str, Table]) -> None:
     """Write tables as CSV with their words in `tables/index.json`."""
     for name, table in tables.items():
-        run.write_rows(f"tables/{name}.csv", table.header, table.rows)
+        run.write_rows(f"tables/{name}.csv", table.header, [[guarded(cell) for cell in row] for row in table.rows])
     run.write_json(
         "tables/index.json", [{"file": f"{name}.csv", "title": table.title, "caption": table.caption} for name, table in tables.items()]
     )
 
 
 def write_predictions(run: Run, part: str, found: Evaluation, data: Loaders) -> None:
-    """Write one row a picture, for tasks that predict classes: id, truth, prediction, score."""
+    """Write one row a picture, for tasks that predict classes: id, truth, prediction, score; see `zoo.cells` for its texts."""
     if "probabilities" not in found.predictions:
         return
     score, said = found.predictions["probabilities"].max(1)
     labels, records = data.spec.labels, data.parts()[part]
     rows = [
-        (records[int(index)].id, labels[int(truth)], labels[int(answer)], f"{float(value):.6f}")
+        (guarded(records[int(index)].id), guarded(labels[int(truth)]), guarded(labels[int(answer)]), f"{float(value):.6f}")
         for index, truth, answer, value in zip(found.truth["index"], found.truth["label"], said, score, strict=True)
     ]
     run.write_rows(f"predictions_{part}.csv", ("id", "truth", "prediction", "score"), rows)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import hashlib
 import importlib.util
 import io
@@ -23,8 +24,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from zoo import paths
+from zoo.checkpoints import Checkpoints, State, to_bytes
 from zoo.document import read_text
-from zoo.errors import RecipeError, ZooError
+from zoo.errors import DivergedError, RecipeError, ZooError
+from zoo.files import read_json, unwritable, write_bytes
 from zoo.progress import say
 from zoo.ranks import first_only, ranks, told
 from zoo.recipe import Recipe
@@ -33,8 +36,6 @@ from zoo.spec import DataSpec
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-State = dict[str, Any]
-
 
 class Run:
     """A run folder and its recipe. As a context it holds a new folder until something worth keeping is in it.
@@ -42,28 +43,40 @@ class Run:
     Attributes:
         folder: `$ZOO_HOME/runs/<recipe>/<id>`.
         recipe: effective, with every default.
+        max_seconds: how long this session may train, not the run.
     """
 
-    def __init__(self, folder: Path, recipe: Recipe) -> None:
+    def __init__(self, folder: Path, recipe: Recipe, max_seconds: float | None = None) -> None:
         self.folder, self.recipe = folder, recipe
+        self.checkpoints = Checkpoints(folder / "checkpoints")
         self.new = False
+        self.max_seconds = max_seconds
+        self.forced: Sequence[str] = ()
 
     @classmethod
-    def open(cls, recipe: Recipe, resume: Path | None = None) -> Run:
-        """Make a new run folder, or open the one to go on in.
+    def open(cls, recipe: Recipe, resume: Path | None = None, forced: Sequence[str] = (), max_seconds: float | None = None) -> Run:
+        """Make a new run folder, or open the one to go on in. Entered as a context, no other process can train in it.
+
+        Args:
+            recipe: effective.
+            resume: the folder to go on in.
+            forced: changes of a run that goes on which make another one of it: they are noted there.
+            max_seconds: after which the training stops and can be resumed.
 
         Raises:
             ZooError: the folder cannot be made, or is no run.
         """
         if resume is not None:
-            return cls.read(resume)
+            run = cls(resume.resolve(), recipe, max_seconds)
+            run.forced = forced
+            return run
         if not ranks().first:
-            return cls(Path(told("")), recipe)
+            return cls(Path(told("")), recipe, max_seconds)
         if recipe.train.tensorboard and importlib.util.find_spec("tensorboard") is None:
             raise RecipeError("train.tensorboard=true needs TensorBoard: pip install 'zoo[tensorboard]', or leave it out")
         parent = paths.runs() / recipe.name
         try:
-            run = cls(_new_folder(parent, time.strftime("%Y%m%d-%H%M%S")), recipe)
+            run = cls(_new_folder(parent, time.strftime("%Y%m%d-%H%M%S")), recipe, max_seconds)
         except OSError as error:
             raise ZooError(
                 f"{parent}: a run folder cannot be made there ({error.strerror}): set ZOO_HOME to a folder that can be written"
@@ -96,13 +109,59 @@ class Run:
         return cls(folder.resolve(), Recipe.parse(text, str(file), folder.resolve().parent.name))
 
     def __enter__(self) -> Run:
+        if not self.new:
+            self._refuse_links()
+        self._lock()
+        if not self.new:
+            self.write_text("recipe.yaml", self.recipe.to_yaml())  # a run may go on longer, or with other workers
+        if self.forced:
+            before = (self.read_json("environment.json") or {}).get("forced", [])
+            self.note_environment({"forced": [*before, *self.forced]})
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is not None and self.new and not self.history() and self.newest_checkpoint() is None:
+        bare = self.new and not self.history() and self.newest_checkpoint() is None and not isinstance(value, DivergedError)
+        if kind is not None and bare:
             self._remove()
         elif kind is not None:
             say(f"the run so far is in {self.folder}")
+        self._unlock()
+
+    def _refuse_links(self) -> None:
+        """A folder from elsewhere could name files outside of it, which a training would write to.
+
+        Raises:
+            RecipeError: there is a link in it.
+        """
+        link = next((path for path in self.folder.rglob("*") if path.is_symlink()), None)
+        if link is not None:
+            raise RecipeError(f"{link}: a link in a run that is to go on; put the file itself there")
+
+    @first_only
+    def _lock(self) -> None:
+        """One process trains in a run. The lock is the process's and ends with it; its workers do not inherit it.
+
+        Raises:
+            ZooError: another one does.
+        """
+        path = self.folder / ".lock"
+        try:
+            self.lock = path.open("a")
+            if importlib.util.find_spec("fcntl"):  # Windows has no such locks
+                import fcntl
+
+                fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES) and os.access(self.folder, os.W_OK):
+                raise ZooError(f"{self.folder}: another process is training in this run; wait until it ends, or stop it") from error
+            if error.errno != errno.ENOLCK:  # a network disk without locks
+                raise unwritable(path, error) from error
+
+    @first_only
+    def _unlock(self) -> None:
+        self.lock.close()
+        with contextlib.suppress(OSError):
+            (self.folder / ".lock").unlink()
 
     def _remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -118,19 +177,7 @@ class Run:
     @first_only
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all."""
-        path = self.folder / name
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            path.parent.mkdir(exist_ok=True)
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-            raise _unwritable(path, error) from error
+        write_bytes(self.folder / name, content)
 
     def write_json(self, name: str, value: object) -> None:
         """Write plain data; NaN and infinity become null, which every reader of JSON knows."""
@@ -142,13 +189,7 @@ class Run:
         Raises:
             ZooError: the file is broken.
         """
-        path = self.folder / name
-        if not path.is_file():
-            return None
-        try:
-            return json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-        except (ValueError, RecursionError) as error:
-            raise ZooError(f"{path}: not readable as JSON ({error})") from error
+        return read_json(self.folder / name)
 
     def write_rows(self, name: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Write a CSV file."""
@@ -173,7 +214,7 @@ class Run:
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(_finite(row)) + "\n")
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
         if self.recipe.train.tensorboard:
             _tensorboard(self.folder, row)
 
@@ -181,10 +222,10 @@ class Run:
         """The rows so far; a last row that was cut off is left out."""
         path = self.folder / "history.jsonl"
         rows = []
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-            with contextlib.suppress(ValueError):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
+            with contextlib.suppress(ValueError, RecursionError):
                 rows.append(json.loads(line))
-        return rows
+        return [row for row in rows if isinstance(row, dict)]
 
     @first_only
     def cut_history(self, step: int) -> None:
@@ -197,55 +238,40 @@ class Run:
     # ------------------------------------------------------------ weights and checkpoints
 
     @first_only
-    def save_best(self, task: nn.Module, epoch: int) -> None:
-        """Keep the task's weights as the best so far (a copy in a file: weights in memory go on changing)."""
-        self.write_bytes("checkpoints/best.safetensors", _safetensors(task.state_dict()))
-        self.write_json("checkpoints/best.json", {"epoch": epoch})
+    def keep_weights(self, task: nn.Module, epoch: int) -> None:
+        """Keep the task's weights as they are after an epoch (a copy in a file: weights in memory go on changing)."""
+        self.checkpoints.save_weights(task.state_dict(), epoch)
 
-    def load_best(self, task: nn.Module) -> None:
-        """Give the task the best weights.
+    def load_weights(self, task: nn.Module, epoch: int) -> None:
+        """Give the task the weights of an epoch.
 
         Raises:
-            ZooError: they are missing or broken.
+            ZooError: they are not kept, or broken.
         """
-        task.load_state_dict(_read_safetensors(self.folder / "checkpoints" / "best.safetensors"))
+        task.load_state_dict(self.checkpoints.read_weights(epoch))
 
     def save_weights(self, task: nn.Module) -> str:
         """Write `weights.safetensors`; returns `weights_sha256` of them."""
         state = task.state_dict()
-        self.write_bytes("weights.safetensors", _safetensors(state))
+        self.write_bytes("weights.safetensors", to_bytes(state))
         return weights_sha256(state)
 
     @first_only
-    def save_checkpoint(self, state: State) -> None:
-        """Save the training state (nested dicts of tensors and plain data) in place of the last one."""
-        tensors: dict[str, Tensor] = {}
-        plain = _take_out(state, tensors, "")
-        step = int(state["step"])
-        self.write_bytes(f"checkpoints/{step}.safetensors", _safetensors(tensors))
-        self.write_text(f"checkpoints/{step}.json", json.dumps(plain))  # not `write_json`: NaN stays NaN here
-        for other in (self.folder / "checkpoints").iterdir():
-            left = other.name.endswith(".partial") or (other.stem.isdigit() and other.stem != str(step))
-            if left:
-                other.unlink(missing_ok=True)
+    def save_checkpoint(self, state: State, best: int = 0) -> None:
+        """Save the training state (nested dicts of tensors and plain data, with `step`); `best` is the best epoch so far."""
+        self.checkpoints.save(state, best, self.recipe.checkpoint.keep_epochs)
 
     def newest_checkpoint(self) -> int | None:
-        """The step of the newest whole checkpoint, or None."""
-        files = (self.folder / "checkpoints").glob("*.json")
-        return max((int(file.stem) for file in files if file.stem.isdigit() and file.with_suffix(".safetensors").is_file()), default=None)
+        """The step of the newest training state, or None."""
+        return self.checkpoints.newest()
 
     def checkpoint(self) -> State | None:
-        """The newest training state, or None.
+        """The newest whole training state, or None.
 
         Raises:
-            ZooError: it is broken.
+            ZooError: all are broken.
         """
-        step = self.newest_checkpoint()
-        if step is None:
-            return None
-        tensors = _read_safetensors(self.folder / "checkpoints" / f"{step}.safetensors")
-        state: State = _put_back(self.read_json(f"checkpoints/{step}.json"), tensors)
-        return state
+        return self.checkpoints.read()
 
     # ------------------------------------------------------------ what a finished run says of itself
 
@@ -268,6 +294,45 @@ class Run:
     def finished(self) -> bool:
         """Whether it has weights and metrics."""
         return (self.folder / "weights.safetensors").is_file() and (self.folder / "metrics.json").is_file()
+
+
+FREE = (
+    *("question", "expect", "reference", "checkpoint", "data.root", "data.workers", "train.epochs", "train.max_steps"),
+    *("train.engine", "train.device", "train.devices", "train.nodes"),
+    *("train.log_every", "train.tensorboard", "train.callbacks", "train.loggers", "train.hooks"),
+)
+"""Keys that may change when a run goes on: its length, what computes and what watches it."""
+
+
+def going_on(run: Run, changes: Sequence[str], force: bool = False) -> tuple[Recipe, list[str]]:
+    """The recipe with which a run goes on, and what was changed in it that would have made another run.
+
+    Raises:
+        RecipeError: a change is wrong, or would make another run of it (unless `force`).
+    """
+    recipe = run.recipe.changed(changes)
+    before, after = _flat(run.recipe.to_dict()), _flat(recipe.to_dict())
+    other = [
+        f"{key}={after.get(key)} (was {before.get(key)})"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key) and not any(key == free or key.startswith(f"{free}.") for free in FREE)
+    ]
+    if other and not force:
+        raise RecipeError(
+            f"--resume {run.folder}: {', '.join(other)}: a run goes on as it was begun, or its numbers mean nothing. Start a new run, or "
+            f"say --force, and the run is marked. Free to change are {', '.join(FREE[3:])}"
+        )
+    return recipe, other
+
+
+def _flat(value: Any, key: str = "") -> dict[str, Any]:
+    """Nested sections -> dotted keys."""
+    if not isinstance(value, dict) or not value:
+        return {key: value}
+    found: dict[str, Any] = {}
+    for name, inner in value.items():
+        found |= _flat(inner, f"{key}.{name}" if key else name)
+    return found
 
 
 def _new_folder(parent: Path, stamp: str) -> Path:
@@ -299,10 +364,6 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _unwritable(path: Path, error: OSError) -> ZooError:
-    return ZooError(f"{path}: cannot be written ({error.strerror}): free the disk or mend the folder; what was written before is whole")
-
-
 def weights_sha256(state: Mapping[str, Tensor]) -> str:
     """SHA-256 (hex) over names, types, shapes and bytes of tensors, in the order of the names.
 
@@ -316,46 +377,6 @@ def weights_sha256(state: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-def _safetensors(state: Mapping[str, Tensor]) -> bytes:
-    from safetensors.torch import save
-
-    content: bytes = save({name: tensor.detach().contiguous().clone() for name, tensor in state.items()})
-    return content
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors: dict[str, Tensor] = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ZooError(f"{path}: cannot be read ({error}); remove {path.parent} to train this run anew") from error
-    return tensors
-
-
-def _take_out(value: Any, tensors: dict[str, Tensor], name: str) -> Any:
-    """Nested data -> what JSON can hold; tensors go to `tensors`. Dicts become pairs, so that their keys may be numbers."""
-    if isinstance(value, dict):
-        return {"pairs": [[key, _take_out(inner, tensors, f"{name}/{key}")] for key, inner in value.items()]}
-    if isinstance(value, list | tuple):
-        return {"list": [_take_out(inner, tensors, f"{name}/{number}") for number, inner in enumerate(value)]}
-    if hasattr(value, "dtype"):
-        tensors[name] = value
-        return {"tensor": name}
-    return value
-
-
-def _put_back(value: Any, tensors: Mapping[str, Tensor]) -> Any:
-    if not isinstance(value, dict):
-        return value
-    if "pairs" in value:
-        return {key: _put_back(inner, tensors) for key, inner in value["pairs"]}
-    if "list" in value:
-        return [_put_back(inner, tensors) for inner in value["list"]]
-    return tensors[value["tensor"]]
 
 
 def _finite(value: Any) -> Any:

@@ -206,11 +206,23 @@ class Train(Section):
     precision: Literal[32, "bf16", 16] = 32
     compile: bool = False
     channels_last: bool | Literal["auto"] = "auto"
+    deterministic: Literal["off", "warn", "strict"] = Field(
+        "off", description="on GPUs: only operations that give equal results each time; the CPU's do so anyway"
+    )
     log_every: Count = Field(20, description="steps between two readings of the losses from the device")
     tensorboard: bool = Field(False, description="also write events for TensorBoard into the run's folder")
     callbacks: tuple[Any, ...] = Field((), description="of PyTorch Lightning, with engine lightning; see docs/plugins.md")
     loggers: tuple[Any, ...] = Field((), description="of PyTorch Lightning, with engine lightning; see docs/plugins.md")
     hooks: tuple[Any, ...] = Field((), description="of MMEngine, with engine mmengine; see docs/plugins.md")
+
+
+class Checkpoint(Section):
+    """How often the training state is saved, and which epochs' weights are kept beside the best."""
+
+    every: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6} ?(s|min|h|steps?|epochs?)$")] = Field(
+        "1 epoch", description="such as 10min, 500 steps or 1 epoch; also when a training stops or ends"
+    )
+    keep_epochs: tuple[Count, ...] = Field((), description="epochs whose weights are kept: zoo.load('name@18')")
 
 
 class Monitor(Section):

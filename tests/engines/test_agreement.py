@@ -127,7 +127,7 @@ def facts(run: Run, net: Task, calls: Calls) -> dict[str, Any]:
         "weights": dict(net.state_dict()),
         "state": {key: value for key, value in state.items() if key not in ("seconds", "spent")},
         "history": [{key: value for key, value in row.items() if "seconds" not in key} for row in run.history()],
-        "best": run.read_json("checkpoints/best.json"),
+        "best": run.checkpoints.manifest.best,
     }
 
 

@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from small import Memory, fit, recipe, same, task
 from torch import Tensor
 
 from zoo.engines import fit as module
 from zoo.engines.fit import Fit
 from zoo.engines.loop import Loop
-from zoo.errors import DivergedError, RecipeError
+from zoo.errors import DivergedError, RecipeError, ZooError
 from zoo.evaluate import evaluate
 from zoo.run import Run
 from zoo.tasks.classification import Classification
@@ -116,7 +115,7 @@ def test_max_steps_ends_in_the_middle_of_an_epoch() -> None:
     run, _ = trained("train.max_steps=7", data=data)
     assert [(row["epoch"], row["step"]) for row in run.history()] == [(1, 5), (2, 7)]
     assert data.drawn == [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 0), (1, 1)], "no batch more than needed"
-    assert (run.folder / "checkpoints" / "best.safetensors").is_file()
+    assert run.checkpoints.manifest.best in run.checkpoints.manifest.weights
 
 
 def test_max_steps_beyond_the_epochs_changes_nothing() -> None:
@@ -130,23 +129,23 @@ def test_max_steps_beyond_the_epochs_changes_nothing() -> None:
 def test_the_best_epoch_is_kept_as_a_copy(monkeypatch: pytest.MonkeyPatch, mode: str, best: int) -> None:
     script = Scripted(monkeypatch, "score", 0.5, 0.1, 0.9, 0.4)
     run, net = trained("train.epochs=4", "monitor.metric=val/score", f"monitor.mode={mode}")
-    assert run.read_json("checkpoints/best.json") == {"epoch": best}
+    assert run.checkpoints.manifest.best == best
     assert same(dict(net.state_dict()), script.weights[best]), "the task holds the weights of the best epoch"
     assert not same(script.weights[best], script.weights[4]), "training went on"
-    kept = load_file(run.folder / "checkpoints" / "best.safetensors")
+    kept = run.checkpoints.read_weights(run.checkpoints.manifest.best)
     assert all(torch.equal(kept[name], value) for name, value in script.weights[best].items())
 
 
 def test_equal_numbers_keep_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     Scripted(monkeypatch, "score", 0.5, 0.7, 0.7)
     run, _ = trained("monitor.metric=val/score")
-    assert run.read_json("checkpoints/best.json") == {"epoch": 2}
+    assert run.checkpoints.manifest.best == 2
 
 
 def test_nan_is_better_than_nothing_and_worse_than_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     Scripted(monkeypatch, "score", math.nan, math.nan, 0.1, math.nan)
     run, _ = trained("train.epochs=4", "monitor.metric=val/score")
-    assert run.read_json("checkpoints/best.json") == {"epoch": 3}
+    assert run.checkpoints.manifest.best == 3
     assert run.history()[0]["val/score"] is None
     assert "NaN" not in (run.folder / "history.jsonl").read_text()
 
@@ -172,7 +171,7 @@ def test_early_stopping(monkeypatch: pytest.MonkeyPatch, changes: list[str], val
 def test_small_gains_count_for_the_best_though_not_for_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     Scripted(monkeypatch, "score", 0.50, 0.55, 0.59, 0.1, 0.1, 0.1)
     run, _ = trained("train.epochs=6", "monitor.metric=val/score", "monitor.patience=2", "monitor.min_delta=0.1")
-    assert run.read_json("checkpoints/best.json") == {"epoch": 3}
+    assert run.checkpoints.manifest.best == 3
 
 
 def test_averaged_weights_are_what_is_measured_and_kept() -> None:
@@ -235,10 +234,10 @@ def test_where_losses_are_read_rarely_the_first_bad_step_is_named_still(monkeypa
     assert [row["epoch"] for row in rows] == [1], "no row with NaN is written"
 
 
-def test_divergence_in_the_first_epoch_leaves_no_run() -> None:
+def test_divergence_in_the_first_epoch_leaves_a_run_to_replay() -> None:
     with pytest.raises(DivergedError), opened() as run:
         fit(run, data=Memory(poison=(0, 1)))
-    assert not run.folder.exists()
+    assert (run.folder / "recipe.yaml").is_file()
 
 
 def test_accumulating_longer_than_the_training_is_refused() -> None:
@@ -308,7 +307,7 @@ def test_compiled_gives_the_same_numbers(tmp_path: Path, monkeypatch: pytest.Mon
     quick, _ = trained("train.epochs=2", "train.compile=true")
     for one, other in zip(plain.history(), quick.history(), strict=True):
         assert other["train/loss"] == pytest.approx(one["train/loss"], rel=1e-4)
-    assert "_orig_mod" not in json.dumps(list(load_file(quick.folder / "checkpoints" / "best.safetensors")))
+    assert "_orig_mod" not in json.dumps(list(quick.checkpoints.read_weights(quick.checkpoints.manifest.best)))
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
@@ -354,3 +353,67 @@ def test_a_batch_in_which_nobody_plays_is_no_part_of_the_mean() -> None:
     net.__class__ = Resting
     run, _ = trained("train.epochs=2", net=net)
     assert [row["train/loss"] for row in run.history()] == [2.0, 2.0]
+
+
+# ---------------------------------------------------------------- errors of PyTorch's, and its choice of algorithms
+
+
+class Failing(Classification):
+    """Raises at the second batch."""
+
+    error: BaseException
+    calls = 0
+
+    def losses(self, batch: Any, player: str) -> dict[str, Tensor]:
+        self.calls += 1
+        if self.calls == 2:
+            raise self.error
+        return super().losses(batch, player)
+
+
+def failing(error: BaseException, *changes: str) -> None:
+    net = task()
+    net.__class__ = Failing
+    net.error = error  # type: ignore[assignment]
+    trained(*changes, net=net)
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")]
+)
+def test_out_of_memory_says_what_to_change(error: RuntimeError) -> None:
+    words = r"out of memory at step 2 on cpu: 4 pictures of 8 pixels in a batch. "
+    words += "Try train.batch_size=2 train.accumulate=2, or a smaller data.size"
+    with pytest.raises(ZooError, match=words + ", or train.precision=bf16"):
+        failing(error)
+    with pytest.raises(ZooError, match=words + "$"):
+        failing(error, "train.precision=bf16")
+
+
+def test_what_is_not_deterministic_is_named_where_that_was_asked_for() -> None:
+    error = "kthvalue CUDA does not have a deterministic implementation, but you set 'torch.use_deterministic_algorithms(True)'."
+    with pytest.raises(RecipeError, match=r"train.deterministic=strict: kthvalue CUDA does not .* Set train.deterministic=warn"):
+        failing(RuntimeError(error), "train.deterministic=strict")
+    with pytest.raises(RuntimeError, match=r"^kthvalue"):
+        failing(RuntimeError(error))
+
+
+def test_other_errors_keep_their_traceback() -> None:
+    with pytest.raises(RuntimeError, match=r"^shapes"):
+        failing(RuntimeError("shapes"))
+
+
+@pytest.mark.parametrize(("wish", "inside"), [("off", (False, False)), ("warn", (True, True)), ("strict", (True, False))])
+def test_deterministic_algorithms_are_chosen_for_the_training_only(wish: str, inside: tuple[bool, bool]) -> None:
+    seen = set()
+
+    class Looking(Classification):
+        def losses(self, batch: Any, player: str) -> dict[str, Tensor]:
+            seen.add((torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()))
+            return super().losses(batch, player)
+
+    net = task()
+    net.__class__ = Looking
+    trained(f"train.deterministic={wish}", net=net)
+    assert seen == {inside}
+    assert not torch.are_deterministic_algorithms_enabled()

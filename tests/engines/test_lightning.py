@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import signal
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -162,7 +164,7 @@ def test_a_callback_may_end_the_training(step: int, epochs: list[tuple[int, int]
     state = run.checkpoint()
     assert state
     assert state["done"]
-    assert (run.folder / "checkpoints" / "best.safetensors").is_file()
+    assert run.checkpoints.manifest.best in run.checkpoints.manifest.weights
 
 
 def test_the_end_of_training_ends_lightning(watched: Callable[..., Run]) -> None:
@@ -295,3 +297,40 @@ def test_the_callback_and_the_logger_of_the_docs(capfd: pytest.CaptureFixture[st
     assert [row["at"] for row in rows if "val/accuracy" in row] == [5, 10, 15]
     accuracies = [row["val/accuracy"] for row in run.history()]
     assert capfd.readouterr().out.splitlines() == [f"epoch {n}: val/accuracy {accuracy:.4f}" for n, accuracy in enumerate(accuracies, 1)]
+
+
+def test_afterwards_signals_mean_what_they_meant_and_nothing_is_kept(watched: Callable[..., Run]) -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    tasks = []
+    for fails in (False, True):
+        net = task()
+        tasks.append(weakref.ref(net))
+        if fails:
+            with pytest.raises(ZeroDivisionError):
+                watched(Watcher(lambda trainer, step: 1 // 0), net=net)
+        else:
+            watched(net=net)
+        assert {number: signal.getsignal(number) for number in before} == before
+    del net
+    gc.collect()
+    assert tasks[0]() is None, "Lightning's handlers would keep the Trainer and with it the network"
+
+
+def test_a_signal_before_the_first_batch_is_not_lost(watched: Callable[..., Run]) -> None:
+    """While the run is taken up one batch is measured; Lightning's own handler would then end the training without saving."""
+
+    class Told(Classification):
+        told = False
+
+        def predict(self, batch: Any) -> Any:
+            if not self.told:
+                self.told = True
+                signal.raise_signal(signal.SIGTERM)
+            return super().predict(batch)
+
+    net = task()
+    net.__class__ = Told
+    run = Run.open(recipe(ENGINE))
+    with pytest.raises(StoppedError):
+        watched(net=net, run=run)
+    assert run.newest_checkpoint() == 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import signal
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -189,3 +191,20 @@ def test_the_hook_of_the_docs(capfd: pytest.CaptureFixture[str]) -> None:
     lines = capfd.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["batch 5", "batch 10", "batch 15"]
     assert all("loss" in line and line.endswith("batches/s") for line in lines)
+
+
+def test_afterwards_nothing_is_kept(watched: Callable[..., Run]) -> None:
+    """MMEngine keeps its helpers by name, and an open log file with them."""
+    from mmengine.logging import MessageHub, MMLogger
+
+    watched()
+    files, kept = len(list(Path("/proc/self/fd").iterdir())), len(MMLogger._instance_dict) + len(MessageHub._instance_dict)
+    net = task()
+    found = weakref.ref(net)
+    for _ in range(3):
+        watched(net=net)
+    del net
+    gc.collect()
+    assert len(MMLogger._instance_dict) + len(MessageHub._instance_dict) == kept
+    assert len(list(Path("/proc/self/fd").iterdir())) <= files
+    assert found() is None

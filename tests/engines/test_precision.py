@@ -198,7 +198,7 @@ def test_channels_last_is_used_and_files_are_contiguous(seen: Seen, name: str) -
     live = net.state_dict()
     assert not live["backbone.net.0.weight"].is_contiguous()
     fresh = task(seed=99)
-    for file in ("weights.safetensors", "checkpoints/best.safetensors"):
+    for file in ("weights.safetensors", f"checkpoints/epoch-{run.checkpoints.manifest.best}.safetensors"):
         kept = load_file(run.folder / file)
         assert all(value.is_contiguous() and torch.equal(value, live[key]) for key, value in kept.items())
         fresh.load_state_dict(kept)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -61,11 +62,45 @@ def test_two_ranks_train_as_one(case: str, engine: str, together: Path) -> None:
             assert ours["val/accuracy"] == theirs["val/accuracy"], "of uneven shares, and exact"
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_both_stop_after_the_same_step_and_go_on_with_their_own_noise(engine: str, together: Path) -> None:
+    for rank in range(2):
+        assert checks(together, rank)[f"{engine}: equal after a stop"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_validates_its_share(engine: str, together: Path) -> None:
+    assert [checks(together, rank)[f"{engine}: validated"] for rank in range(2)] == [11, 10]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_both_find_that_one_has_diverged(engine: str, together: Path) -> None:
+    """Named by both, although the loss of rank 0 is a number."""
+    said = [checks(together, rank)[f"{engine}: diverged"] for rank in range(2)]
+    assert all(text.startswith("train/loss: not a finite number at step 3 (epoch 1, batch 3)") for text in said), said
+
+
+def test_the_first_is_alone_until_it_is_done(together: Path) -> None:
+    assert all(checks(together, rank)["after the first"] for rank in range(2))
+
+
+def test_numbers_are_those_of_the_weights_that_are_kept(together: Path) -> None:
+    """Though the batch statistics of the two differ."""
+    measured, best = checks(together, 0)["loss of the kept weights"]
+    assert measured == pytest.approx(best, abs=1e-9)
+
+
+def checks(folder: Path, rank: int) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / f"checks-{rank}.json").read_text())
+    return found
+
+
 def test_only_the_first_rank_writes(together: Path) -> None:
     """A folder for each training and not for each process, and files of one writer."""
-    runs = list((together / "runs" / "small").iterdir())
-    assert len(runs) == len(CASES) * len(ENGINES)
-    for run in runs:
+    runs = [run for run in (together / "runs" / "small").iterdir() if len(list((run / "checkpoints").glob("epoch-*"))) >= 1]
+    finished = [run for run in runs if len((run / "history.jsonl").read_text().splitlines()) == 3]
+    assert len(finished) == len(CASES) * len(ENGINES) + 2 * len(ENGINES)
+    for run in finished:
         rows = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
         assert [row["epoch"] for row in rows] == [1, 2, 3]
         assert json.loads((run / "environment.json").read_text())["ranks"] == 2

@@ -14,7 +14,6 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once a proce
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from small import RECIPE, Memory, recipe, same, task
 from torch import Tensor, nn
 
@@ -100,7 +99,7 @@ def test_the_trained_task_is_on_the_device(engine: str) -> None:
     run, net = trained(engine)
     assert {weight.device.type for weight in (*net.parameters(), *net.buffers())} == {DEVICE}
     assert run.read_json("environment.json")["device"].startswith(DEVICE)
-    kept = load_file(run.folder / "checkpoints" / "best.safetensors")
+    kept = run.checkpoints.read_weights(run.checkpoints.manifest.best)
     assert all(torch.equal(value.cpu(), kept[name]) for name, value in net.state_dict().items())
 
 

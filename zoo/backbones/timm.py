@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import timm
 import torch
 from annotated_types import Ge, Lt
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor
 
 from zoo.backbones import weights
@@ -173,3 +174,11 @@ def _cached(facts: Any) -> bool:
     repository, _, revision = facts.hf_hub_id.partition("@")
     files = [facts.hf_hub_filename] if facts.hf_hub_filename else ["model.safetensors", "pytorch_model.bin"]
     return any(isinstance(try_to_load_from_cache(repository, file, revision=revision or None), str) for file in files)
+
+
+def synchronise(network: torch.nn.Module) -> None:
+    """Make batch statistics those of all processes that train together, in place.
+
+    timm's own layers hold an activation beside the normalisation, which PyTorch's `convert_sync_batchnorm` would leave out.
+    """
+    convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]  # timm leaves it untyped

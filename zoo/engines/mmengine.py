@@ -13,9 +13,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mmengine.dist import get_dist_info
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.registry import DefaultScope
 from mmengine.runner import BaseLoop, Runner
+from mmengine.visualization import Visualizer
 from torch import Tensor, nn
 
 from zoo.datasets.loaders import Batch, Loaders
@@ -36,8 +39,11 @@ class MMEngine(Engine):
             keep = fit.train.hooks and fit.ranks.first  # without hooks there is nothing in it
             # Made before the run is taken up: while all weights learn, and before random numbers count.
             runner = _runner(fit, str(run.folder / "mmengine") if keep else scratch)
-            with fit:
-                runner.train()
+            try:
+                with fit:
+                    runner.train()
+            finally:
+                _forget(runner)
 
 
 class _Model(nn.Module):
@@ -173,3 +179,12 @@ def _runner(fit: Fit, folder: str) -> Runner:
             log.setLevel("INFO")  # from here on hooks speak
     runner._train_loop = _Loop(runner, fit)
     return runner
+
+
+def _forget(runner: Runner) -> None:
+    """MMEngine keeps what it made for a Runner, an open file among it, until the process ends."""
+    for handler in list(runner.logger.handlers):
+        handler.close()
+        runner.logger.removeHandler(handler)
+    for kind in (MMLogger, MessageHub, Visualizer, DefaultScope):
+        kind._instance_dict.pop(runner.experiment_name, None)

@@ -27,7 +27,7 @@ def mix(image: Tensor, label: Tensor, classes: int, mixup: float, cutmix: float)
     cut = cutmix > 0 and (mixup <= 0 or bool(torch.rand(()) < 0.5))
     alpha = cutmix if cut else mixup
     share = float(torch.distributions.Beta(alpha, alpha).sample())
-    order = torch.randperm(len(image)).to(image.device)
+    order = torch.randperm(len(image)).to(image.device, non_blocking=True)
     if cut:
         image, share = _paste(image, image[order], share)
     else:
