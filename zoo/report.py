@@ -402,6 +402,8 @@ def _environment(kept: _Kept) -> Markup:
         return Markup()
     packages = _mapping(kept.environment.get("packages"))
     facts = [[name, as_text(value)] for name, value in kept.environment.items() if name != "packages"]
+    if digest := kept.metrics.get("weights_sha256"):
+        facts.append(["weights_sha256", as_text(digest)])  # equal for two runs of one recipe on one machine
     versions = [[name, str(version)] for name, version in packages.items()]
     return section("Environment", pairs(facts), details(f"Packages ({len(versions)})", pairs(versions)) if versions else "")
 

@@ -6,10 +6,13 @@ FOLDER holds a folder of pictures per class. Each engine trains through `Engine.
 a checkpoint after each epoch; the loop by hand saves weights and optimiser once an epoch as well. Only validation is left out of
 both. Every training runs in a thread of its own that waits at each epoch's edge until it is let go, so that one computes at a time
 and the sides take turns; before each turn there is a pause in which the workers of the others come to rest. CPU time is that of the
-training process, without its workers. What glibc gives back to the system between two steps, and takes again, differs from thread to
-thread and can cost a third of an epoch: keep it from doing so, on all sides, by `MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=1073741824
-MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_TOP_PAD_=268435456`. Prints the median of the paired ratios with a 95 % bootstrap interval; the seconds that zoo
+training process, without its workers. Prints the median of the paired ratios with a 95 % bootstrap interval; the seconds that zoo
 itself prints meanwhile hold the turns of the others as well.
+
+What glibc gives back to the system between two steps, and takes again, differs from thread to thread and can cost a third of an
+epoch. Keep it from doing so, on all sides alike, by the environment:
+
+    MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_TOP_PAD_=268435456
 """
 
 from __future__ import annotations

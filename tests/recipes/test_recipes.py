@@ -127,6 +127,7 @@ def test_resumed_run_is_finished_and_reported(name: str, finished: dict[str, Run
     assert run.history()[-1]["step"] == 6
     report = (run.folder / "report.html").read_text(encoding="utf-8")
     assert run.recipe.question in report
+    assert run.metrics["weights_sha256"] in report
     assert (run.folder / "figures" / "samples.png").stat().st_size > 10_000
 
 
