@@ -127,7 +127,7 @@ def test_only_the_first_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     write(0)
     folder = tmp_path / "run"
     folder.mkdir()
-    run = Run(folder, None)  # type: ignore[arg-type]
+    run = Run(folder, None)
     second_of_two(monkeypatch)
     write(1)
     assert done == [0]

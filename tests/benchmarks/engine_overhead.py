@@ -199,7 +199,7 @@ def lightning(logs: bool) -> Callable[[Classification, Clocked], None]:
     return train
 
 
-class Mine(BaseModel):  # type: ignore[misc]  # MMEngine has no types
+class Mine(BaseModel):  # MMEngine has no types
     """A model as MMEngine's users write it."""
 
     def __init__(self, net: Classification) -> None:

@@ -74,7 +74,7 @@ def train(engine: str, case: str) -> dict[str, Any] | None:
             seen.append(float(ranks.mean(found["loss"].detach().clone())))
         return dict(found)
 
-    net.losses = losses  # type: ignore[method-assign]
+    net.losses = losses
     data = Memory(samples=21, batch_size=4)  # of 21 pictures one rank validates 11, the other 10
     registry.load("engines", engine)().fit(net, data, run)
     if not ranks.ranks().first:
@@ -115,7 +115,7 @@ def noisy(engine: str, stop: int | None = None) -> tuple[dict[str, Tensor], Any]
                 signal.raise_signal(signal.SIGTERM)
             return own(batch, player)
 
-        net.losses = losses  # type: ignore[method-assign]
+        net.losses = losses
         try:
             registry.load("engines", engine)().fit(net, Memory(), Run.read(run.folder) if run.newest_checkpoint() else run)
         except StoppedError:

@@ -374,7 +374,7 @@ class Failing(Classification):
 def failing(error: BaseException, *changes: str) -> None:
     net = task()
     net.__class__ = Failing
-    net.error = error  # type: ignore[assignment]
+    net.error = error
     trained(*changes, net=net)
 
 

@@ -120,7 +120,7 @@ def test_the_rates_of_players_are_told_apart(watched: Callable[..., Run]) -> Non
     watcher = Watcher(lambda runner, step: found.append(runner.optim_wrapper.get_lr()))
 
     class Silent(Watcher):
-        def after_train_iter(self, runner: Any, **named: Any) -> None:  # type: ignore[override]
+        def after_train_iter(self, runner: Any, **named: Any) -> None:
             watcher.act(runner, 0)
 
         def after_train_epoch(self, runner: Any) -> None: ...

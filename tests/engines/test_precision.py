@@ -173,7 +173,7 @@ def stopped(net: Classification, step: int) -> Classification:
             signal.raise_signal(signal.SIGTERM)
         return compute(batch, player)
 
-    net.losses = losses  # type: ignore[method-assign]
+    net.losses = losses
     return net
 
 

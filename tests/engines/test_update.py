@@ -111,7 +111,7 @@ def test_clipping_sees_the_accumulated_gradient() -> None:
     update = updater(net, "train.clip=0.001", "train.accumulate=2", "train.optimizer={name: sgd, momentum: 0.0}", "train.lr=1.0")
     before = copy.deepcopy(net)
     for sign in (1.0, -1.0):
-        update.update("model", sign * 1000 * net.head[1].weight.sum())  # type: ignore[operator, union-attr]
+        update.update("model", sign * 1000 * net.head[1].weight.sum())
         update.end_batch()
     assert distance(net, before) == 0
 
@@ -143,7 +143,7 @@ def test_average_follows_its_formula() -> None:
         for name, tensor in net.state_dict().items():
             if tensor.is_floating_point():
                 assert torch.allclose(tensor.double(), expected[name], atol=1e-5), name
-        assert not torch.equal(net.head[1].weight, live["head.1.weight"])  # type: ignore[arg-type, union-attr]
+        assert not torch.equal(net.head[1].weight, live["head.1.weight"])
     assert same(dict(net.state_dict()), dict(live)), "back to the bit"
     assert "backbone.net.1.running_var" in expected, "batch statistics are averaged too"
 
@@ -251,7 +251,7 @@ def test_a_step_of_infinite_gradients_is_left_out() -> None:
     net = task(norm=False)
     update = updater(net, "train.precision=16", "train.optimizer=adam")
     before = copy.deepcopy(net)
-    update.update("model", float("inf") * net.head[1].weight.sum())  # type: ignore[operator, union-attr]
+    update.update("model", float("inf") * net.head[1].weight.sum())
     assert distance(net, before) == 0
     scaler = update.players["model"].scaler
     assert scaler is not None and scaler.get_scale() < 2.0**16

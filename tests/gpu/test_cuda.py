@@ -212,7 +212,7 @@ def stopped(net: Classification, step: int) -> Classification:
             signal.raise_signal(signal.SIGTERM)
         return compute(batch, player)
 
-    net.losses = losses  # type: ignore[method-assign]
+    net.losses = losses
     return net
 
 
@@ -272,7 +272,7 @@ def test_waiting_for_the_device_would_be_noticed() -> None:
         float(found["loss"].detach())
         return found
 
-    net.losses = waits  # type: ignore[method-assign]
+    net.losses = waits
     with pytest.raises(RuntimeError, match="synchroniz"):
         registry.load("engines", "loop")().fit(net, Memory(samples=80), Run.open(recipe(*EIGHT, *LONG)))
 

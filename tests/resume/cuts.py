@@ -106,7 +106,7 @@ def watch(task: Task, tick: Callable[[], None]) -> None:
         setattr(task, name, ticking(getattr(task, name)))
     os.fsync = ticking(os.fsync)
     real = Path.replace
-    Path.replace = lambda self, target: ticking(partial(real, self))(target)  # type: ignore[method-assign, assignment]
+    Path.replace = lambda self, target: ticking(partial(real, self))(target)
 
 
 def facts(run: Run, task: Task) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def test_archives_are_no_models(sample: Sample, run: Path, tmp_path: Path, outsi
     content = sample.make(outside)
     for name in ("model.zip", "model.tar.gz", "model.zoo"):
         (tmp_path / name).write_bytes(content)
-        refusal(lambda name=name: zoo.load(tmp_path / name), name, sample.says)  # type: ignore[misc]
+        refusal(lambda name=name: zoo.load(tmp_path / name), name, sample.says)
     (run / "weights.safetensors").write_bytes(content)
     refusal(lambda: zoo.load(run), "weights.safetensors", sample.says)
 
