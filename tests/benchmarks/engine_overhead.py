@@ -51,6 +51,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from intervals import interval
 from small import LABELS, Memory, recipe, task
 
 from zoo import registry
@@ -299,16 +300,6 @@ def difference(one: list[float], other: list[float]) -> str:
     values = sorted(a - b for a, b in zip(one, other, strict=True))
     low, high = interval(values)
     return f"{statistics.median(values):+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
-def interval(values: list[float]) -> tuple[float, float]:
-    """Of sorted values the two that enclose the median with at least 95 %; the outermost where there are too few for that."""
-    count, below = len(values), 0.0
-    for rank in range(count // 2):
-        below += math.comb(count, rank) / 2**count
-        if below > 0.025:
-            return values[max(rank - 1, 0)], values[count - max(rank, 1)]
-    return values[0], values[-1]
 
 
 def main() -> None:

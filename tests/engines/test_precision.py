@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from small import Memory, recipe, same, task
+from small import Memory, recipe, same, stopped, task
 from torch import Tensor, nn
 
 from zoo import registry
@@ -162,19 +161,6 @@ def test_the_scale_of_the_loss_comes_back(monkeypatch: pytest.MonkeyPatch, seen:
     run = Run.read(run.folder)
     engine(then).fit(net, Memory(), run)
     assert same(facts(run, net, seen) | {"losses": whole["losses"]}, whole), "of the step that was cut nobody was told the losses"
-
-
-def stopped(net: Classification, step: int) -> Classification:
-    """`net`, in whose computation of a step's losses a signal comes."""
-    compute, calls = net.losses, iter(range(1, 1000))
-
-    def losses(batch: Any, player: str) -> dict[str, Tensor]:
-        if next(calls) == step:
-            signal.raise_signal(signal.SIGTERM)
-        return compute(batch, player)
-
-    net.losses = losses
-    return net
 
 
 @pytest.mark.parametrize("name", ENGINES)

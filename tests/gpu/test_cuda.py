@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once a proce
 
 import pytest
 import torch
-from small import RECIPE, Memory, recipe, same, task
+from small import RECIPE, Memory, recipe, same, stopped, task
 from torch import Tensor, nn
 
 from zoo import build, registry
@@ -201,19 +200,6 @@ def test_a_resumed_training_draws_the_devices_random_numbers_on(precision: str, 
     assert same(facts(*trained(engine, net=task(inner_dropout=0.5, seed=99), run=Run.read(run.folder))), whole)
     other = facts(*trained(engine, *changes, "seed=4", net=task(inner_dropout=0.5)))
     assert not same(other["state"]["task"], whole["state"]["task"]), "dropout draws nothing, so nothing was tested"
-
-
-def stopped(net: Classification, step: int) -> Classification:
-    """`net`, in whose computation of a step's losses a signal comes."""
-    compute, calls = net.losses, iter(range(1, 1000))
-
-    def losses(batch: Any, player: str) -> dict[str, Tensor]:
-        if next(calls) == step:
-            signal.raise_signal(signal.SIGTERM)
-        return compute(batch, player)
-
-    net.losses = losses
-    return net
 
 
 # ---------------------------------------------------------------- no step waits for the device

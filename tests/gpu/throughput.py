@@ -30,6 +30,7 @@ import torch.nn.functional as F
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from intervals import interval
 from small import LABELS, Memory, recipe
 
 from zoo import registry
@@ -157,16 +158,6 @@ def report(found: dict[str, list[float]]) -> None:
             low, high = interval(ratios)
             line += f"   {statistics.median(ratios):.3f} of by hand [{low:.3f}, {high:.3f}]"
         print(line)
-
-
-def interval(values: list[float]) -> tuple[float, float]:
-    """Of sorted values the two that enclose the median with at least 95 %; the outermost where there are too few for that."""
-    count, below = len(values), 0.0
-    for rank in range(count // 2):
-        below += math.comb(count, rank) / 2**count
-        if below > 0.025:
-            return values[max(rank - 1, 0)], values[count - max(rank, 1)]
-    return values[0], values[-1]
 
 
 def main() -> None:

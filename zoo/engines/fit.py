@@ -547,7 +547,7 @@ def compiled(task: Task) -> nn.Module:
             "name another in the environment variable CXX, or set train.compile=false"
         )
     module: Any = torch.compile(task)
-    return module  # type: ignore[no-any-return]
+    return module  # type: ignore[no-any-return]  # torch says Any of what it has compiled
 
 
 def _in_main_thread() -> bool:

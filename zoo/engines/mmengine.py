@@ -73,7 +73,7 @@ class _Wrapper(MMDistributedDataParallel):  # type: ignore[misc]  # MMEngine has
         return losses
 
 
-class _Loop(BaseLoop):  # type: ignore[misc]
+class _Loop(BaseLoop):  # type: ignore[misc]  # likewise
     """The stream of batches, told to hooks as epochs and iterations, with the numbers of the validation that ends each epoch.
 
     Attributes:
@@ -129,7 +129,7 @@ class _Loop(BaseLoop):  # type: ignore[misc]
             self.runner.message_hub.update_scalar(name, value)
 
 
-class _Runner(Runner):  # type: ignore[misc]
+class _Runner(Runner):  # type: ignore[misc]  # likewise
     """MMEngine's Runner without what it does by itself at the start."""
 
     def setup_env(self, env_cfg: Mapping[str, Any]) -> None:

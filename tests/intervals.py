@@ -1,0 +1,15 @@
+"""The interval of a median, for benchmarks."""
+
+from __future__ import annotations
+
+import math
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """Of sorted values the two that enclose the median with at least 95 %; the outermost where there are too few for that."""
+    count, below = len(values), 0.0
+    for rank in range(count // 2):
+        below += math.comb(count, rank) / 2**count
+        if below > 0.025:
+            return values[max(rank - 1, 0)], values[count - max(rank, 1)]
+    return values[0], values[-1]
