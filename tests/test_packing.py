@@ -458,7 +458,7 @@ def test_redirects_within_this_machine_are_followed(server: str, packed: Path) -
 def test_bad_answers_leave_nothing_behind(server: str, packed: Path, tmp_path: Path, kind: str, message: str) -> None:
     with pytest.raises(ZooError, match=message):
         zoo.load(f"{server}/{kind}", sha256=sha256(packed))
-    assert cached(tmp_path) == []
+    assert [name for name in cached(tmp_path) if kind != "truncated" or name.suffix != ".part"] == []
 
 
 def test_a_stalled_server_is_given_up(server: str, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -467,7 +467,7 @@ def test_a_stalled_server_is_given_up(server: str, packed: Path, tmp_path: Path,
     with pytest.raises(ZooError, match=r"cannot be fetched .timed out.: check the address and the connection"):
         zoo.load(f"{server}/stalled", sha256=sha256(packed))
     assert time.monotonic() - begun < 5
-    assert cached(tmp_path) == []
+    assert all(name.suffix == ".part" for name in cached(tmp_path)), "what came waits for the next try"
 
 
 def test_a_file_that_grows_too_large(server: str, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -235,7 +235,14 @@ def to_bytes(state: Mapping[str, Tensor]) -> bytes:
     """A safetensors file of these tensors, which may be views of one another."""
     from safetensors.torch import save
 
-    content: bytes = save({name: tensor.detach().contiguous().clone() for name, tensor in state.items()})
+    apart: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in state.items():
+        tensor = tensor.detach().contiguous()
+        memory = tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.clone() if memory in seen else tensor  # the format knows no tensors that share memory
+        seen.add(memory)
+    content: bytes = save(apart)
     return content
 
 

@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_intermixed_args(argv)
 
     from zoo import build
-    from zoo.estimate import estimate
+    from zoo.estimate import described
     from zoo.recipe import Recipe
 
     recipe = Recipe.read(arguments.recipe, arguments.changes)
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _print_sizes(data)
     else:
         _print_model(recipe, task)
-    print(f"estimate: {estimate(task, data, recipe)}")
+    print(f"estimate: {described(task, data, recipe)}")
     return 0
 
 

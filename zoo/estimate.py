@@ -12,6 +12,7 @@ import torch
 
 from zoo.datasets.loaders import Loaders, collate, to_device
 from zoo.device import compute_device
+from zoo.engines.portions import out_of_memory
 from zoo.progress import clock
 from zoo.ranks import ranks
 from zoo.recipe import Recipe
@@ -39,6 +40,16 @@ class Estimate:
             f"{state + activations:.2f} GB for training beside what PyTorch itself takes "
             f"({state:.2f} weights, gradients and optimiser, {activations:.2f} activations)"
         )
+
+
+def described(task: Task, data: Loaders, recipe: Recipe) -> str:
+    """The estimate in words, or why there is none."""
+    try:
+        return str(estimate(task, data, recipe))
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        return f"none: there is no memory for a batch of {PICTURES} pictures"
 
 
 def estimate(task: Task, data: Loaders, recipe: Recipe) -> Estimate:

@@ -1,15 +1,21 @@
 """What comes from the web: from an address nobody on the way can change, no more than agreed, resumed where it broke off.
 
-The digest is the caller's to check once all is there: a file that came in pieces is one file.
+The digest is checked once all is there: a file that came in pieces, perhaps by several commands, is one file.
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import importlib.util
+import os
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO, Any
 
 from zoo.errors import RecipeError
@@ -53,8 +59,84 @@ def ask(url: str, seconds: float, done: int = 0, method: str = "GET") -> Any:
     return urllib.request.build_opener(_SafeRedirects).open(request, timeout=seconds)
 
 
+def fetch_file(url: str, target: Path, check: Callable[[Path], None], most: int, seconds: float) -> None:
+    """Fetch a file, which gets its name when it is whole and right. Of a broken connection the next call keeps what came.
+
+    Args:
+        url: where it lies.
+        target: its name.
+        check: raises if a file is not the one that is wished; then it is not kept.
+        most: bytes; more are refused.
+        seconds: that the server may be silent.
+
+    Raises:
+        OSError, ValueError, HTTPException: it cannot be fetched; and what `check` raises.
+    """
+    with _growing(target) as (file, partial):
+        found = file.tell()
+        try:
+            _fetch_right(url, file, partial, check, most, seconds)
+        except Exception as error:
+            if not found or _broke_off(error):
+                raise
+            file.seek(0)  # what lay there may have been of another file, or all of this one
+            file.truncate()
+            _fetch_right(url, file, partial, check, most, seconds)
+        os.replace(partial, target)
+
+
+def _broke_off(error: BaseException) -> bool:
+    """Whether a download ended so that it can be taken up again; an answer of the server, such as 404, is an end."""
+    broken = (ConnectionError, TimeoutError, http.client.HTTPException, urllib.error.URLError, KeyboardInterrupt)
+    return isinstance(error, broken) and not isinstance(error, urllib.error.HTTPError)
+
+
+def _fetch_right(url: str, file: IO[bytes], partial: Path, check: Callable[[Path], None], most: int, seconds: float) -> None:
+    fetch(url, file, most, seconds)
+    file.flush()
+    check(partial)
+
+
+@contextlib.contextmanager
+def _growing(target: Path) -> Iterator[tuple[IO[bytes], Path]]:
+    """The file in which a download grows, and its path; it stays if the connection breaks after some of it came."""
+    shared = target.with_name(f".{target.name}.part")
+    file = _locked(shared)
+    partial = shared
+    if file is None:  # another process is at it, or this system cannot tell
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+        file = partial.open("xb")
+    keep = False
+    try:
+        with file:
+            yield file, partial
+    except BaseException as error:
+        keep = partial == shared and partial.stat().st_size > 0 and _broke_off(error)
+        raise
+    finally:
+        if not keep:
+            partial.unlink(missing_ok=True)
+
+
+def _locked(path: Path) -> IO[bytes] | None:
+    """A file to append to, held by this process alone until it is closed; None if it cannot be."""
+    if not importlib.util.find_spec("fcntl"):  # Windows
+        return None
+    import fcntl
+
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600), "ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(file.fileno()).st_ino == path.stat().st_ino:  # else its last owner has just given it its name
+            return file
+    except OSError:
+        pass
+    file.close()
+    return None
+
+
 def fetch(url: str, file: IO[bytes], most: int, seconds: float) -> None:
-    """Write what lies at an address to an empty file. A connection that breaks is taken up where it broke, a few times.
+    """Write what lies at an address to a file, behind what is there. A connection that breaks is taken up where it broke, a few times.
 
     Args:
         url: where it lies.

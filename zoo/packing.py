@@ -12,7 +12,6 @@ import http.client
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,17 +234,12 @@ def _cached(target: Path, digest: str) -> bool:
 
 
 def _fetch(url: str, target: Path, digest: str) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            fetching.fetch(url, file, MAX_BYTES, CONNECT_SECONDS)
-        with partial.open("rb") as whole:
+    def check(file: Path) -> None:
+        with file.open("rb") as whole:
             found = hashlib.file_digest(whole, "sha256").hexdigest()
         if found != digest:
             raise ZooError(
                 f"{url}: what came has sha256 {found}, expected {digest}, and was not kept: ask whoever shared it for both again"
             )
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+
+    fetching.fetch_file(url, target, check, MAX_BYTES, CONNECT_SECONDS)

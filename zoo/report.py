@@ -329,6 +329,8 @@ def _caution(kept: _Kept) -> Markup:
         said.append(f"Measured on the pictures of “{metric.partition('/')[0]}”, which also chose the best epoch: an optimistic number.")
     if isinstance(forced := kept.environment.get("forced"), list):
         said.append(f"Changed by force while it was trained, so that its numbers are of no one recipe: {'; '.join(map(str, forced))}.")
+    if isinstance(divided := kept.environment.get("divided"), str):
+        said.append(f"{divided[:1].upper()}{divided[1:]}.")
     return tag("p", " ".join(said), class_="caution") if said else Markup()
 
 

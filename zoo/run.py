@@ -299,7 +299,7 @@ class Run:
 FREE = (
     *("question", "expect", "reference", "checkpoint", "data.root", "data.workers", "train.epochs", "train.max_steps"),
     *("train.engine", "train.device", "train.devices", "train.nodes"),
-    *("train.log_every", "train.tensorboard", "train.callbacks", "train.loggers", "train.hooks"),
+    *("train.on_oom", "train.log_every", "train.tensorboard", "train.callbacks", "train.loggers", "train.hooks"),
 )
 """Keys that may change when a run goes on: its length, what computes and what watches it."""
 

@@ -209,6 +209,9 @@ class Train(Section):
     deterministic: Literal["off", "warn", "strict"] = Field(
         "off", description="on GPUs: only operations that give equal results each time; the CPU's do so anyway"
     )
+    on_oom: Literal["stop", "halve"] = Field(
+        "stop", description="when memory does not suffice: stop and say so, or go on with batches in portions"
+    )
     log_every: Count = Field(20, description="steps between two readings of the losses from the device")
     tensorboard: bool = Field(False, description="also write events for TensorBoard into the run's folder")
     callbacks: tuple[Any, ...] = Field((), description="of PyTorch Lightning, with engine lightning; see docs/plugins.md")

@@ -36,7 +36,7 @@ def train(
     Raises:
         RecipeError, DataError, DivergedError, StoppedError: see there; no half-made run is left behind.
     """
-    from zoo.estimate import estimate
+    from zoo.estimate import described
     from zoo.results import write_results
 
     recipe, forced = read(path, changes, resume, force)
@@ -46,7 +46,7 @@ def train(
             source = build.source(recipe)
             data = build.loaders(source, recipe)
             task = build.task(recipe, data.spec)
-        say(f"estimate: {estimate(task, data, recipe)}")
+        say(f"estimate: {described(task, data, recipe)}")
         build.engine(recipe).fit(task, data, run)
         ranks.dismiss()
         write_results(task, data, run)  # val of the best epoch, and test where a labelled test exists

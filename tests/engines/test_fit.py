@@ -383,7 +383,7 @@ def failing(error: BaseException, *changes: str) -> None:
 )
 def test_out_of_memory_says_what_to_change(error: RuntimeError) -> None:
     words = r"out of memory at step 2 on cpu: 4 pictures of 8 pixels in a batch. "
-    words += "Try train.batch_size=2 train.accumulate=2, or a smaller data.size"
+    words += "Try train.on_oom=halve, or train.batch_size=2 train.accumulate=2, or a smaller data.size"
     with pytest.raises(ZooError, match=words + ", or train.precision=bf16"):
         failing(error)
     with pytest.raises(ZooError, match=words + "$"):

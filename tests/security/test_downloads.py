@@ -20,6 +20,7 @@ from security.hostile import Sample, cases, refusal
 from zoo import fetching, packing
 from zoo.backbones import weights
 from zoo.backbones.weights import IMAGENET, Checkpoint, NoWeightsError
+from zoo.errors import ZooError
 from zoo.run import Run
 
 __all__ = ["run"]
@@ -47,7 +48,9 @@ class Server(http.server.BaseHTTPRequestHandler):
         kind = self.path.strip("/").partition("-")[0]
         begin = int((self.headers["Range"] or "bytes=0-")[6:-1])
         self.asked.append(begin)
-        if kind == "to":
+        if begin >= len(self.content):
+            self.send_error(416)
+        elif kind == "to":
             self.send_response(302)
             self.send_header("Location", "http://example.com/x.zoo")
             self.end_headers()
@@ -65,7 +68,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(self.content) - begin))
         self.end_headers()
         rest = self.content[begin:]
-        cut = len(rest) if kind in ("anew", "lies") and len(self.asked) % 2 == 0 else max(len(self.content) // 3, 1)
+        cut = len(rest) if kind == "whole" or (kind in ("anew", "lies") and len(self.asked) % 2 == 0) else max(len(self.content) // 3, 1)
         if kind != "ever":
             self.wfile.write(rest[:cut])
         if kind == "stalls":
@@ -134,12 +137,51 @@ def test_a_download_is_resumed(sample: Sample, server: str, monkeypatch: pytest.
 
 @cases(
     "Downloads",
+    Sample("the command interrupted, and given again", BOTH, "taken up where it was interrupted", "breaks"),
+    Sample("what an earlier try left is of another file", BOTH, "fetched from the beginning", "whole"),
+    Sample("what an earlier try left is longer than the file", BOTH, "fetched from the beginning", "whole-long"),
+)
+def test_a_download_goes_on_in_the_next_command(sample: Sample, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    third = len(Server.content) // 3
+    wanted = _checkpoint(server, sample.make, monkeypatch)
+    with monkeypatch.context() as once:
+        once.setattr(fetching, "TRIES", 1)
+        with pytest.raises(ZooError):
+            _load(server, "breaks")
+        with pytest.raises(ZooError):
+            weights.fetch(_checkpoint(server, "breaks", monkeypatch))
+    left = sorted(tmp_path.rglob("*.part"))
+    assert [path.stat().st_size for path in left] == [third, third]
+    size = {"breaks": third, "whole": third, "whole-long": 4 * third}[sample.make]
+    if sample.make != "breaks":
+        for path, name in zip(left, (left[0].name, f".{wanted.file}.part"), strict=True):
+            path.unlink()
+            path.with_name(name).write_bytes(b"0" * size)
+    Server.asked.clear()
+    assert _load(server, sample.make).labels
+    assert weights.fetch(wanted).read_bytes() == Server.content
+    went_on = [third, 2 * third] + [3 * third] * (len(Server.content) % 3 > 0)
+    assert Server.asked == (went_on if sample.make == "breaks" else [size, 0]) * 2
+    assert list(tmp_path.rglob("*.part")) == []
+
+
+def test_two_downloads_at_once_do_not_share_a_file(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    with fetching._growing(target) as (one, path), fetching._growing(target) as (other, elsewhere):
+        assert path != elsewhere
+        one.write(b"1")
+        other.write(b"2")
+    assert list(tmp_path.glob("*file*")) == []
+
+
+@cases(
+    "Downloads",
     Sample("one that sends another part than it says", BOTH, KEPT, "lies", "(?i)sha-?256"),
-    Sample("one that stalls", BOTH, "given up after seconds of silence, nothing kept", "stalls"),
+    Sample("one that stalls", BOTH, "given up after seconds of silence", "stalls"),
     Sample(
         "one that drips a byte now and then",
         BOTH,
-        "given up, nothing kept",
+        "given up",
         "drips",
         "slower than",
     ),
@@ -207,4 +249,4 @@ def test_bad_servers(sample: Sample, server: str, tmp_path: Path, monkeypatch: p
     with pytest.raises(NoWeightsError, match=sample.says or None):
         weights.fetch(wanted)
     assert time.monotonic() - begun < 6
-    assert _kept(tmp_path) == []
+    assert all(name.endswith(".part") for name in _kept(tmp_path)) if sample.make in ("stalls", "drips") else _kept(tmp_path) == []

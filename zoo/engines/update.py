@@ -52,6 +52,11 @@ class Updater:
             loss: scalar on the device.
             backward: what computes gradients, when the engine has its own way.
         """
+        self.gather(name, loss, backward)
+        self.end_turn(name)
+
+    def gather(self, name: str, loss: Tensor, backward: Backward | None = None) -> None:
+        """The first half of `update`: adds a loss's gradients to those that wait."""
         player = self.players[name]
         if self.train.accumulate > 1:
             loss = loss / self.train.accumulate
@@ -61,6 +66,10 @@ class Updater:
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         else:
             backward(loss)
+
+    def end_turn(self, name: str) -> None:
+        """The second half of `update`: the player has seen a batch, and takes a step if one is due."""
+        player = self.players[name]
         player.waiting += 1
         if player.waiting >= self.train.accumulate:
             player.step()

@@ -79,6 +79,11 @@ class Classification(Task):
             self.backbone.eval()
         return self
 
+    def coupling(self) -> list[str]:
+        """Beside batch normalisation: class weights, since their sum over the batch divides the loss, and mixing."""
+        mixing = [name for name in ("mixup", "cutmix") if getattr(self, name) > 0]
+        return super().coupling() + (["the loss's class weights"] if self.weighted else []) + mixing
+
     def logits(self, image: Tensor) -> Tensor:
         """(B, C, H, W) in [0, 1] -> (B, classes)."""
         logits: Tensor = self.head(self.backbone.vector(image))

@@ -77,6 +77,11 @@ class Task(nn.Module):
     def start_epoch(self, epoch: int) -> None:
         """Called before the first batch of each epoch (counted from 0): the place for a freezing schedule."""
 
+    def coupling(self) -> list[str]:
+        """What joins the pictures of a batch while training, in words: dividing a batch changes its results."""
+        joins = any(isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training for module in self.modules())
+        return ["batch normalisation"] if joins else []
+
     def losses(self, batch: Batch, player: str) -> dict[str, Tensor]:
         """Named losses of a batch for a player: `loss` is the scalar to lower, others are logged; {} sits this batch out."""
         raise NotImplementedError  # a task without losses cannot be trained
