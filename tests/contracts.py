@@ -11,6 +11,7 @@ import pytest
 
 from zoo import registry
 from zoo.datasets import preflight, splits
+from zoo.datasets.masks import IGNORE
 from zoo.datasets.source import Record, Source
 from zoo.errors import DataError
 
@@ -70,7 +71,9 @@ def check_records(source: Source) -> None:
     for part, records in source.records.items():
         assert len({record.id for record in records}) == len(records), f"{part}: each id once"
         if part == "unlabelled":
-            assert all(record.label is None for record in records)
+            assert all(record.label is None and record.mask is None for record in records)
+        elif source.masks is not None:
+            check_masked(source, part, records)
         elif source.labels:
             assert all(type(record.label) is int and 0 <= record.label < len(source.labels) for record in records), (
                 f"{part}: a label out of range"
@@ -81,15 +84,30 @@ def check_records(source: Source) -> None:
     assert all(isinstance(note, str) and note for note in source.notes)
 
 
+def check_masked(source: Source, part: str, records: list[Record]) -> None:
+    """Every record has a mask in the root, and either all or none have a stratum: batches hold one or the other."""
+    assert source.masks is not None and source.masks.classes == len(source.labels), "labels: one for each class of the masks"
+    assert all(record.mask is not None and record.mask.is_relative_to(source.root) for record in records), f"{part}: a mask for each"
+    assert len({record.mask for record in records}) == len(records), f"{part}: each mask once"
+    assert len({record.stratum is None for record in records}) <= 1, f"{part}: a stratum for all or for none"
+
+
 def check_reading(source: Source) -> None:
     """Every file passes the look; reading gives an upright picture in the channels promised."""
-    found = preflight.check([record for part in source.records.values() for record in part])
+    found = preflight.check([record for part in source.records.values() for record in part], source.masks)
     assert not found.bad, found.bad
+    assert found.masks == sum(record.mask is not None for part in source.records.values() for record in part)
     for records in source.records.values():
         for record in records[:3]:
             picture, fields = source.read(record)
             assert picture.mode == {1: "L", 3: "RGB"}[source.channels]
-            assert fields.get("label") == record.label
+            assert fields.get("label") == record.label and fields.get("group") == record.stratum
+            assert ("mask" in fields) == (record.mask is not None)
+            if "mask" in fields:
+                mask = fields["mask"]
+                assert mask.mode == "L" and mask.size == picture.size, "a mask of mode L, as large as its picture"
+                found_values = {value for value, count in enumerate(mask.histogram()) if count}
+                assert found_values <= {*range(len(source.labels)), IGNORE}, "a mask holds a class without a name"
     missing = Record(source.root / "there is no such file.jpg", "x", 0)
     with pytest.raises(DataError, match="there is no such file"):
         source.read(missing)

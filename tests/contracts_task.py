@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.engines.engine import training_step
-from zoo.tasks.task import Classifies, Embeds, Task
+from zoo.tasks.task import Classifies, Embeds, Segments, Task
 
 Batch = Mapping[str, Any]
 
@@ -197,10 +197,14 @@ def check_abilities(task: Task, batch: Batch) -> None:
             vectors = task.embed(batch["image"])
             assert vectors.ndim == 2 and len(vectors) == size and vectors.isfinite().all(), f"embed: {tuple(vectors.shape)}"
         if isinstance(task, Classifies):
-            probabilities = task.predict(batch).get("probabilities")
-            if probabilities is not None:
-                assert probabilities.shape == (size, len(task.labels))
-                assert torch.allclose(probabilities.sum(1), torch.ones(size), atol=1e-5) and (probabilities >= 0).all()
+            probabilities = task.classify(batch["image"])
+            assert probabilities.shape[0] == size and probabilities.ndim == 2, f"classify: {tuple(probabilities.shape)}"
+            assert torch.equal(probabilities, task.predict(batch)["probabilities"]), "classify and predict differ"
+            assert torch.allclose(probabilities.sum(1), torch.ones(size), atol=1e-5) and (probabilities >= 0).all()
+        if isinstance(task, Segments):
+            mask = task.segment(batch["image"])
+            assert mask.dtype == torch.uint8 and mask.shape == (size, *batch["image"].shape[2:]), f"segment: {tuple(mask.shape)}"
+            assert torch.equal(mask, task.predict(batch)["mask"]), "segment and predict differ"
 
 
 def _copied(batch: Batch) -> dict[str, Any]:

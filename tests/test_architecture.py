@@ -21,7 +21,8 @@ ONLY = {
     "lightning_fabric": {"zoo/engines/lightning.py"},
     "mmengine": {"zoo/engines/mmengine.py"},
     "mmdet": {"zoo/tasks/mmdet.py"},
-    "segmentation_models_pytorch": {"zoo/backbones/smp.py"},
+    "segmentation_models_pytorch": {"zoo/heads/decoders.py"},
+    "optuna": {"zoo/studies/queue.py"},
     "pickle": {"zoo/backbones/weights.py"},  # for the name of the error that torch's safe loading raises
 }
 PURE = ("heads", "losses", "metrics", "figures", "backbones", "datasets")
@@ -50,8 +51,9 @@ LIGHT = (
     "evaluate",
     "describe",
     "pack",
+    "study",
 )
-HEAVY = ("torch", "torchvision", "timm", "torchmetrics", "matplotlib", "sklearn", "scipy", "tensorboard")
+HEAVY = ("torch", "optuna", "torchvision", "timm", "torchmetrics", "matplotlib", "sklearn", "scipy", "tensorboard")
 
 
 def imports(file: Path, top_only: bool = False) -> Iterator[tuple[str, ast.stmt]]:

@@ -12,6 +12,7 @@ COMMANDS = {
     "evaluate": "measure a trained run again, perhaps on other data",
     "predict": "predict pictures or a folder; write a submission",
     "report": "write a run's report again",
+    "study": "train a recipe under several changes, and compare them in one report",
     "replay": "find the step, the pictures and the layer that made a run diverge",
     "list": "list recipes, runs, backbones, tasks, datasets, engines, transforms",
     "describe": "say what a recipe will do: model, parameters, cost, data",

@@ -70,6 +70,11 @@ def task(recipe: Recipe, spec: DataSpec, trained: bool = False) -> Task:
 
     torch.default_generator.manual_seed(recipe.seed)  # random weights are the seed's; networks are built on the CPU, so no device is seeded
     cls = registry.load("tasks", recipe.task.name)
+    if cls.truth is not None and cls.truth != spec.truth:
+        raise RecipeError(
+            f"task {recipe.task.name!r} learns from a {cls.truth} for each picture, and data {recipe.data.name!r} has a {spec.truth}: "
+            f"take task.name={'segmentation' if spec.truth == 'mask' else 'classification'}, or other data"
+        )
     arguments: dict[str, Any] = options(recipe.task)
     if cls.form is not None:
         arguments["backbone"] = backbone(recipe, spec, cls.form, trained)

@@ -82,9 +82,9 @@ def check(document: Document) -> dict[str, Any]:
             document.report((key,), "`synthetic` cannot stand inside itself")
         elif key not in KEYS:
             document.report((key,), f"unknown key `{key}`{nearest(key, KEYS)}; expected one of {', '.join(KEYS)}")
-    head = _section(Head, (), {key: values[key] for key in Head.model_fields if values.get(key) is not None}, document)
+    head = checked_section(Head, (), {key: values[key] for key in Head.model_fields if values.get(key) is not None}, document)
     parts: dict[str, Any] = {key: getattr(head, key, None) for key in Head.model_fields}
-    parts |= {key: _section(model, (key,), values.get(key), document) for key, model in PLAIN.items() if model is not Train}
+    parts |= {key: checked_section(model, (key,), values.get(key), document) for key, model in PLAIN.items() if model is not Train}
     parts |= {key: _named(*named, (key,), values.get(key), document) for key, named in NAMED.items()}
     parts["train"] = _train(values.get("train"), document)
     _check_together(parts, document)
@@ -111,7 +111,7 @@ def _named(kind: registry.Kind, base: type[Section], path: Path_, values: Any, d
         document.report((*path, "name"), f"unknown name `{values['name']}` in `{key}`{near}; see `zoo list {kind}`")
     else:
         try:
-            return _section(named_model(kind, values["name"], base), path, values, document)
+            return checked_section(named_model(kind, values["name"], base), path, values, document)
         except ZooError as error:  # a plugin whose options cannot be read
             document.report((*path, "name"), f"`{key}`: {error}")
     return None
@@ -122,7 +122,7 @@ def _train(values: Any, document: Document) -> Train | None:
     apart = ("players", *registry.PLUGGED)
     given = {key: values[key] for key in apart if key in values} if isinstance(values, dict) else {}
     rest = {key: value for key, value in values.items() if key not in given} if given else values
-    train = _section(Train, ("train",), rest, document)
+    train = checked_section(Train, ("train",), rest, document)
     checked: dict[str, Any] = {kind: _listed(kind, given[kind], document) for kind in registry.PLUGGED if kind in given}
     if "players" in given:
         checked["players"] = _players(given["players"], rest, train, document)
@@ -149,7 +149,7 @@ def _players(values: Any, general: Any, train: Train | None, document: Document)
     checked = {}
     for player, own in values.items():
         refined = {key: {**bases[key], **own[key]} for key in bases if _is_nameless(own.get(key))} if isinstance(own, dict) else {}
-        checked[player] = _section(Player, (*path, player), {**own, **refined} if refined else own, document)
+        checked[player] = checked_section(Player, (*path, player), {**own, **refined} if refined else own, document)
     return {player: section for player, section in checked.items() if section is not None}
 
 
@@ -244,7 +244,7 @@ def _check_devices(train: Train, document: Document) -> None:
 # ---------------------------------------------------------------- pydantic
 
 
-def _section(model: type[S], path: Path_, values: Any, document: Document) -> S | None:
+def checked_section(model: type[S], path: Path_, values: Any, document: Document) -> S | None:
     """The checked section, or None and its problems in the document."""
     spelt = _spell_out(model, {} if values is None else values)
     try:

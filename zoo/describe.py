@@ -60,7 +60,7 @@ def _print_classes(data: Loaders) -> None:
     from zoo.datasets.loaders import class_counts
     from zoo.errors import shown
 
-    if not data.spec.labels:
+    if not data.spec.counts:
         return
     labels = [shown(label) for label in data.spec.labels]
     columns = {part: class_counts(records, len(labels)) for part, records in data.parts().items()}

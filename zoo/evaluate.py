@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from zoo.tasks.task import Task
 
 MOST_VALUES = 4096
-"""Predictions with more values a sample (masks, pictures) are kept for the first samples only."""
-FIRST = 64
+"""Fields and predictions with more values a sample (masks, pictures) are not kept."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Evaluation:
     Attributes:
         metrics: name -> value.
         details: the task's details of its metrics.
-        truth, predictions: fields of the batches but the pictures, and predictions, joined over the samples; on the CPU. Empty
+        truth, predictions: fields of the batches and predictions, joined over the samples, but for large ones; on the CPU. Empty
             unless asked to keep them.
     """
 
@@ -75,7 +74,7 @@ def evaluate(
                 predictions = task.predict(moved)
                 metrics.update(predictions, moved)
                 if keep:
-                    kept.append(({key: value for key, value in batch.items() if key != "image"}, _light(predictions, len(kept))))
+                    kept.append((_light(batch), _light(predictions)))
             computed = {name: float(value) for name, value in metrics.compute().items()}
             details = {} if shared else task.details(metrics)  # they are of what this process counted
     finally:
@@ -99,9 +98,13 @@ def _undisturbed(device: torch.device) -> Iterator[None]:
         yield
 
 
-def _light(predictions: dict[str, Tensor], number: int) -> dict[str, Tensor]:
-    """Predictions to keep of a batch: all small ones, and large ones of the first batches."""
-    return {key: value.cpu() for key, value in predictions.items() if value[0].numel() <= MOST_VALUES or number * len(value) < FIRST}
+def _light(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What to keep of a batch: all but pictures and other large fields."""
+    return {
+        key: value.cpu() if hasattr(value, "dtype") else value
+        for key, value in fields.items()
+        if key != "image" and not (hasattr(value, "dtype") and value[0].numel() > MOST_VALUES)
+    }
 
 
 def _join(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -24,9 +26,9 @@ from zoo.given import Picture, listed, to_pil
 from zoo.progress import Progress
 from zoo.recipe import Recipe
 from zoo.run import Run
-from zoo.tasks.task import Classifies, Embeds, Task
+from zoo.tasks.task import Classifies, Embeds, Segments, Task
 
-__all__ = ["Model", "Picture", "Prediction", "find_run", "from_run", "load"]
+__all__ = ["Mask", "Model", "Picture", "Prediction", "find_run", "from_run", "load"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,21 @@ class Prediction:
     label: str
     score: float
     scores: Mapping[str, float]
+    path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What a segmentation says of a picture.
+
+    Attributes:
+        classes: (H, W) uint8 of the upright picture's own size: index into the model's labels; 255 where the preprocessing cut it off.
+        shares: class -> its share of the pixels that were seen.
+        path: the picture's file, if it came from one.
+    """
+
+    classes: npt.NDArray[np.uint8]
+    shares: Mapping[str, float]
     path: Path | None = None
 
 
@@ -100,13 +117,31 @@ class Model:
             RecipeError: the model predicts no classes, or `batch_size` is no number from 1 on.
         """
         if not isinstance(self.task, Classifies):
-            raise RecipeError(f"{self.recipe.name} ({self.recipe.task.name}) predicts no classes; its network is model.task")
+            other = "model.segment() gives masks" if isinstance(self.task, Segments) else "its network is model.task"
+            raise RecipeError(f"{self.recipe.name} ({self.recipe.task.name}) predicts no classes; {other}")
         many, items = listed(pictures)
         found: list[Prediction] = []
         with Progress("predicting", len(items), "pictures") as progress, torch.inference_mode():
-            for chunk, images in self._batches(items, batch_size):
-                probabilities = self.task.predict({"image": images})["probabilities"].cpu()
+            for chunk, images, _ in self._batches(items, batch_size):
+                probabilities = self.task.classify(images).cpu()
                 found += [self._prediction(item, row) for item, row in zip(chunk, probabilities, strict=True)]
+                progress.advance(len(chunk))
+        return found if many else found[0]
+
+    @overload
+    def segment(self, pictures: Picture, batch_size: int = 32) -> Mask | list[Mask]: ...  # type: ignore[overload-overlap]  # str
+    @overload
+    def segment(self, pictures: Sequence[Picture], batch_size: int = 32) -> list[Mask]: ...
+    def segment(self, pictures: Picture | Sequence[Picture], batch_size: int = 32) -> Mask | list[Mask]:
+        """The class of each pixel of one picture, of a list of them, or of all in a folder; otherwise as `predict`."""
+        if not isinstance(self.task, Segments):
+            raise RecipeError(f"{self.recipe.name} ({self.recipe.task.name}) makes no masks; its network is model.task")
+        many, items = listed(pictures)
+        found: list[Mask] = []
+        with Progress("segmenting", len(items), "pictures") as progress, torch.inference_mode():
+            for chunk, images, sizes in self._batches(items, batch_size):
+                masks = self.task.segment(images).cpu()
+                found += [self._mask(*each) for each in zip(chunk, masks, sizes, strict=True)]
                 progress.advance(len(chunk))
         return found if many else found[0]
 
@@ -121,7 +156,7 @@ class Model:
             raise RecipeError(f"{self.recipe.name} ({self.recipe.task.name}) has no embedding; its network is model.task")
         many, items = listed(pictures)
         with torch.inference_mode():
-            parts = [self.task.embed(images).cpu() for _, images in self._batches(items, batch_size)]
+            parts = [self.task.embed(images).cpu() for _, images, _ in self._batches(items, batch_size)]
             if not items:  # only the network knows the width
                 parts = [self.task.embed(torch.zeros(1, self.spec.channels, *self.spec.size, device=self.device)).cpu()[:0]]
         vectors = torch.cat(parts)  # out here: tensors made in inference mode cannot train what comes after them
@@ -143,33 +178,43 @@ class Model:
                 warnings.append(f"{leaked} of {total} pictures in {part} were trained on: its figures mean nothing")
         return warnings
 
-    def _batches(self, items: Sequence[Picture], batch_size: int) -> Iterator[tuple[list[Picture], Tensor]]:
-        """Chunks and their (B, C, H, W) float in [0, 1] on the device, read a chunk ahead in threads."""
+    def _batches(self, items: Sequence[Picture], batch_size: int) -> Iterator[tuple[list[Picture], Tensor, list[tuple[int, int]]]]:
+        """Chunks, their (B, C, H, W) float in [0, 1] on the device and their pictures' (height, width), read a chunk ahead in threads."""
         if type(batch_size) is not int or batch_size < 1:
             raise RecipeError(f"batch_size={batch_size!r}: expected a whole number from 1 on, such as 32")
         queue = iter(items)
-        ahead: tuple[list[Picture], list[Future[Tensor]]] | None = None
+        ahead: tuple[list[Picture], list[Future[tuple[Tensor, tuple[int, int]]]]] | None = None
         pool = ThreadPoolExecutor(2)
         try:
             while True:
                 chunk = list(islice(queue, batch_size))
                 coming = (chunk, [pool.submit(self._read, item) for item in chunk])
                 if ahead is not None:
-                    images = torch.stack([future.result() for future in ahead[1]])
-                    yield ahead[0], images.to(self.device).float().div_(255)
+                    tensors, sizes = zip(*(future.result() for future in ahead[1]), strict=True)
+                    yield ahead[0], torch.stack(tensors).to(self.device).float().div_(255), list(sizes)
                 if not chunk:
                     return
                 ahead = coming
         finally:
             pool.shutdown(cancel_futures=True)  # after an error nobody waits for the pictures ahead
 
-    def _read(self, item: Picture) -> Tensor:
-        return self.preprocess(to_pil(item, self.spec.channels))
+    def _read(self, item: Picture) -> tuple[Tensor, tuple[int, int]]:
+        picture = to_pil(item, self.spec.channels)
+        return self.preprocess(picture), (picture.height, picture.width)
 
     def _prediction(self, item: Picture, row: Tensor) -> Prediction:
         scores = dict(zip(self.labels, row.tolist(), strict=True))
         best = int(row.argmax())
-        return Prediction(self.labels[best], float(row[best]), scores, Path(item) if isinstance(item, str | os.PathLike) else None)
+        return Prediction(self.labels[best], float(row[best]), scores, _path(item))
+
+    def _mask(self, item: Picture, mask: Tensor, size: tuple[int, int]) -> Mask:
+        whole = self.preprocess.restore(mask, size).numpy()
+        counts = np.bincount(whole.ravel(), minlength=len(self.labels))[: len(self.labels)]
+        return Mask(whole, dict(zip(self.labels, (counts / counts.sum()).tolist(), strict=True)), _path(item))
+
+
+def _path(item: Picture) -> Path | None:
+    return Path(item) if isinstance(item, str | os.PathLike) else None
 
 
 # ---------------------------------------------------------------- loading

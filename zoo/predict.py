@@ -3,6 +3,7 @@
 python -m zoo.predict RUN FOLDER
 python -m zoo.predict RUN FOLDER --csv predictions.csv
 python -m zoo.predict RUN FOLDER --submission out.csv
+python -m zoo.predict RUN FOLDER --masks masks
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="zoo predict", description="Predict pictures or folders with a trained model.")
     parser.add_argument("run", help="run folder, packed file, or the name of a trained recipe")
     parser.add_argument("pictures", nargs="+", type=Path, help="picture files and folders")
-    parser.add_argument("--csv", metavar="FILE", type=Path, help="write path, label and score there instead of printing them")
+    parser.add_argument("--csv", metavar="FILE", type=Path, help="write what would be printed there")
+    parser.add_argument("--masks", metavar="FOLDER", type=Path, help="of a segmentation: write a mask for each picture there")
     parser.add_argument("--submission", metavar="FILE", type=Path, help="write the data set's own submission file, with its ids")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -36,9 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from zoo.errors import shown
     from zoo.model import load
+    from zoo.tasks.task import Segments
 
     files = _files(arguments.pictures)
     model = load(arguments.run, device=arguments.device)
+    if isinstance(model.task, Segments):
+        return _segment(model, files, arguments)
+    if arguments.masks:
+        raise RecipeError(f"--masks: {model.recipe.name} ({model.recipe.task.name}) makes no masks; leave it out")
     predictions = model.predict(files, arguments.batch_size)
     if arguments.submission:
         _write_submission(arguments.submission, model, predictions)
@@ -48,6 +55,40 @@ def main(argv: Sequence[str] | None = None) -> int:
         for prediction in predictions:
             print(f"{prediction.score:.6f}  {shown(prediction.label)}  {shown(prediction.path)}")
     return 0
+
+
+def _segment(model: Model, files: Sequence[Path], arguments: argparse.Namespace) -> int:
+    """Write masks, and what part of each picture is of which class."""
+    from zoo.datasets.masks import palette_mask
+    from zoo.errors import shown
+    from zoo.progress import say
+
+    if arguments.submission:
+        raise RecipeError("--submission: a segmentation writes none; take --masks FOLDER or --csv FILE")
+    names = _mask_names(files) if arguments.masks else []
+    masks = model.segment(files, arguments.batch_size)
+    if arguments.masks:
+        for name, mask in zip(names, masks, strict=True):
+            with _writing(arguments.masks / name):
+                arguments.masks.mkdir(exist_ok=True)
+                palette_mask(mask.classes).save(arguments.masks / name)
+        say(f"wrote {len(masks)} masks to {arguments.masks}: the class of a pixel is its index in the palette, 255 is none")
+    rows = [[mask.path, *(f"{share:.6f}" for share in mask.shares.values())] for mask in masks]
+    if arguments.csv:
+        _write_rows(arguments.csv, ("path", *model.labels), rows)
+    elif not arguments.masks:
+        for path, *shares in rows:
+            print("  ".join([*(f"{shown(label)} {share}" for label, share in zip(model.labels, shares, strict=True)), shown(path)]))
+    return 0
+
+
+def _mask_names(files: Sequence[Path]) -> list[str]:
+    """A PNG for each picture, under the picture's name."""
+    names = [f"{file.stem}.png" for file in files]
+    for place, name in enumerate(names):
+        if (first := names.index(name)) != place:
+            raise DataError(f"--masks: {files[first]} and {files[place]} would both become {name}; predict their folders one by one")
+    return names
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
@@ -75,13 +116,20 @@ def _write_submission(path: Path, model: Model, predictions: Sequence[Prediction
 
 
 def _write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
-    """Write path, label and score; names that are no UTF-8 keep their bytes."""
+    from zoo.cells import guarded
+
+    rows = [(prediction.path, guarded(prediction.label), f"{prediction.score:.6f}") for prediction in predictions]
+    _write_rows(path, ("path", "label", "score"), rows)
+
+
+def _write_rows(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Write rows that begin with a path; names that are no UTF-8 keep their bytes."""
     from zoo.cells import guarded
     from zoo.progress import say
 
-    rows = [(_no_formula(str(prediction.path)), guarded(prediction.label), f"{prediction.score:.6f}") for prediction in predictions]
+    written = [[guarded(name) for name in header], *([_no_formula(str(first)), *rest] for first, *rest in rows)]
     with _writing(path), path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        csv.writer(file, lineterminator="\n").writerows([("path", "label", "score"), *rows])
+        csv.writer(file, lineterminator="\n").writerows(written)
     say(f"wrote {len(rows)} rows to {path}")
 
 

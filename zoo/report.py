@@ -348,10 +348,11 @@ def _references(kept: _Kept) -> Markup:
         return Markup()
     text = "Reported by others, on real data, with their own split and code"
     text += ". This run read drawn data: the numbers cannot be compared." if kept.synthetic else "; a direction, not a target."
-    return section("Others’ numbers", tag("p", text, class_="lead"), tag("ul", *map(_reference, rows), class_="references"))
+    return section("Others’ numbers", tag("p", text, class_="lead"), tag("ul", *map(reference_item, rows), class_="references"))
 
 
-def _reference(row: Mapping[str, Any]) -> Markup:
+def reference_item(row: Mapping[str, Any]) -> Markup:
+    """A number that others report, with its source and how certain it is."""
     metric, value, source, mark = (as_text(_scalar(row.get(key))) for key in ("metric", "value", "source", "certainty"))
     meaning = _CERTAINTY.get(mark, "certainty not stated")
     return tag(

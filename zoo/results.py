@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from zoo.cells import guarded
+from zoo.datasets.loaders import collate, to_device
 from zoo.evaluate import Evaluation, evaluate
 from zoo.progress import Progress
-from zoo.tasks.task import Drawing, Examples, Table
+from zoo.tasks.task import Classifies, Drawing, Examples, Table
 
 if TYPE_CHECKING:
     from zoo.datasets.loaders import Loaders, Pictures
@@ -40,11 +42,13 @@ def write_results(task: Task, data: Loaders, run: Run) -> None:
             continue
         found = evaluate(task, data.evaluation(part), device, keep=True)
         metrics |= {f"{part}/{name}": value for name, value in found.metrics.items()}
-        examples = Examples(found.truth, found.predictions, _shower(data.pictures(part), found), found.metrics, found.details)
+        pictures = data.pictures(part)
+        rows = _shower(pictures, found), found.metrics, found.details, partial(_again, task, pictures, found, device)
+        examples = Examples(found.truth, found.predictions, *rows)
         suffix = "" if part == "val" else f"_{part}"
         drawings |= {f"{name}{suffix}": _titled(drawing, part) for name, drawing in task.figures(examples).items()}
         tables |= {f"{name}{suffix}": _titled(table, part) for name, table in task.tables(examples).items()}
-        write_predictions(run, part, found, data)
+        write_predictions(run, part, task, found, data)
     write_drawings(run, drawings)
     write_tables(run, tables)
     run.write_json("spec.json", data.spec.to_json())
@@ -59,6 +63,7 @@ def write_results(task: Task, data: Loaders, run: Run) -> None:
         "epochs": history[-1]["epoch"] if history else 0,
         "best_epoch": run.checkpoints.manifest.best or None,
         "seconds": round(sum(row["seconds"] for row in history), 1),
+        "parameters": sum(weight.numel() for weight in task.parameters()),
         "weights_sha256": digest,
     }
     run.write_json("metrics.json", metrics | facts)  # last: a run with metrics is a finished one
@@ -76,10 +81,15 @@ def overview(data: Loaders) -> dict[str, Drawing]:
     from zoo.datasets.loaders import class_counts
     from zoo.figures.bars import class_histogram
     from zoo.figures.grid import picture_grid
+    from zoo.figures.masks import mask_grid
 
     drawings = {}
     labels, records = data.spec.labels, data.parts()["train"]
-    if labels:
+    groups = sorted({record.stratum for part in data.parts().values() for record in part if record.stratum is not None})
+    if groups:
+        counts = {part: tuple(sum(one.stratum == group for one in kept) for group in groups) for part, kept in data.parts().items()}
+        drawings["groups"] = Drawing("Pictures per group", class_histogram(groups, counts))
+    if data.spec.counts:
         counts = {part: class_counts(records, len(labels)) for part, records in data.parts().items()}
         drawings["classes"] = Drawing("Pictures per class", class_histogram(labels, counts))
         if data.data.balance in ("sampler", "augmented_sampler"):
@@ -91,9 +101,13 @@ def overview(data: Loaders) -> dict[str, Drawing]:
     samples = [seen[key] for key in data.sampler.epoch(0)[:12]]
     if broken := [sample["error"] for sample in samples if "error" in sample]:
         raise broken[0]
-    titles = [labels[sample["label"]] if labels and "label" in sample else "" for sample in samples]
     pictures = [to_picture(sample["image"]) for sample in samples]
-    drawings["samples"] = Drawing("Training pictures", picture_grid(pictures, titles), f"As the model sees them; {len(records):,} in all.")
+    if "mask" in samples[0]:
+        masks, titles = [sample["mask"].numpy() for sample in samples], [sample.get("group", "") for sample in samples]
+        figure = mask_grid(pictures, masks, titles, len(labels))
+    else:
+        figure = picture_grid(pictures, [labels[sample["label"]] if labels and "label" in sample else "" for sample in samples])
+    drawings["samples"] = Drawing("Training pictures", figure, f"As the model sees them; {len(records):,} in all.")
     return drawings
 
 
@@ -104,6 +118,16 @@ def to_picture(image: torch.Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 def _shower(pictures: Pictures, found: Evaluation) -> Any:
     return lambda row: to_picture(pictures[int(found.truth["index"][row])]["image"])
+
+
+def _again(
+    task: Task, pictures: Pictures, found: Evaluation, device: torch.device, row: int
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """A sample read once more and what the task predicts for it."""
+    fields = pictures[int(found.truth["index"][row])]
+    with torch.inference_mode():
+        predictions = task.eval().predict(to_device(collate([fields]), device))
+    return fields, {name: value[0].cpu() for name, value in predictions.items()}
 
 
 def _titled(item: Any, part: str) -> Any:
@@ -134,14 +158,25 @@ def write_tables(run: Run, tables: Mapping[str, Table]) -> None:
     )
 
 
-def write_predictions(run: Run, part: str, found: Evaluation, data: Loaders) -> None:
-    """Write one row a picture, for tasks that predict classes: id, truth, prediction, score; see `zoo.cells` for its texts."""
-    if "probabilities" not in found.predictions:
-        return
-    score, said = found.predictions["probabilities"].max(1)
-    labels, records = data.spec.labels, data.parts()[part]
-    rows = [
-        (guarded(records[int(index)].id), guarded(labels[int(truth)]), guarded(labels[int(answer)]), f"{float(value):.6f}")
-        for index, truth, answer, value in zip(found.truth["index"], found.truth["label"], said, score, strict=True)
-    ]
-    run.write_rows(f"predictions_{part}.csv", ("id", "truth", "prediction", "score"), rows)
+def write_predictions(run: Run, part: str, task: Task, found: Evaluation, data: Loaders) -> None:
+    """Write one row a picture: what a classifier says, or the numbers that other tasks give for it; see `zoo.cells` for its texts."""
+    records = data.parts()[part]
+    ids = [guarded(records[int(index)].id) for index in found.truth["index"]]
+    columns: dict[str, Sequence[object]]
+    if isinstance(task, Classifies):
+        score, said = found.predictions["probabilities"].max(1)
+        labels = [guarded(label) for label in data.spec.labels]
+        columns = {
+            "truth": [labels[int(truth)] for truth in found.truth["label"]],
+            "prediction": [labels[int(answer)] for answer in said],
+            "score": _printed(score),
+        }
+    else:
+        columns = {"group": [guarded(group) for group in found.truth["group"]]} if "group" in found.truth else {}
+        columns |= {name: _printed(values) for name, values in found.predictions.items() if values.ndim == 1}
+    if columns:
+        run.write_rows(f"predictions_{part}.csv", ("id", *columns), list(zip(ids, *columns.values(), strict=True)))
+
+
+def _printed(values: torch.Tensor) -> list[str]:
+    return [f"{value:.6f}" for value in values.tolist()]

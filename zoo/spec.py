@@ -17,6 +17,7 @@ class DataSpec:
         counts: training pictures per class; `()` when not counted.
         weights: weight of each class in the loss, mean 1 over the training pictures; `()` for equal weights.
         groups: what keeps samples together in a split ("video", "person"), or None.
+        truth: the field of a sample that says what is right: "label", one of the labels for the picture, or "mask", one for each pixel.
     """
 
     channels: int
@@ -25,6 +26,7 @@ class DataSpec:
     counts: tuple[int, ...] = ()
     weights: tuple[float, ...] = ()
     groups: str | None = None
+    truth: str = "label"
 
     def to_json(self) -> dict[str, Any]:
         """The plain data that `from_json` reads back."""
@@ -40,4 +42,5 @@ class DataSpec:
             counts=tuple(int(count) for count in data.get("counts", ())),
             weights=tuple(float(weight) for weight in data.get("weights", ())),
             groups=data.get("groups"),
+            truth=str(data.get("truth", "label")),
         )

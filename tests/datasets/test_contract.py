@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from contracts import check_source
+from PIL import Image
 
 from zoo import registry
 from zoo.datasets import synthetic
-from zoo.datasets.source import Source
+from zoo.datasets.masks import MaskValues
+from zoo.datasets.source import Record, Source
 
 
 @pytest.mark.parametrize("name", registry.names("datasets"))
@@ -28,6 +31,26 @@ class Forgetful(Source):
         good = registry.load("datasets", "image_folder")(root)
         records = [type(record)(record.path, record.path.name[:3], record.label) for record in good.records["labelled"]]
         super().__init__(root, good.labels, {"labelled": records})
+
+
+class Colourful(Source):
+    """Breaks the contract in another: its masks hold a class that has no name."""
+
+    title, obtain, layout = "t", "o.", "l"
+
+    def __init__(self, root: Path) -> None:
+        good = registry.load("datasets", "voc_segmentation")(root)
+        super().__init__(root, good.labels[:2], good.records, masks=MaskValues(2, unexpected="ignore"))
+
+    def read(self, record: Record) -> tuple[Image.Image, dict[str, Any]]:
+        picture, fields = super().read(record)
+        return picture, fields | {"mask": fields["mask"].point(lambda value: 2)}
+
+
+def test_the_contract_finds_faults_of_masks(tmp_path: Path) -> None:
+    root = synthetic.folder("voc_segmentation", registry.load("datasets", "voc_segmentation"))
+    with pytest.raises(AssertionError, match="class without a name"):
+        check_source(Colourful, root, tmp_path)
 
 
 def test_the_contract_finds_faults(tmp_path: Path) -> None:

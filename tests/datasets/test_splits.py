@@ -196,3 +196,40 @@ def test_the_fingerprint_is_of_sets_per_part() -> None:
     ]
     assert one not in [fingerprint(other) for other in others]
     assert fingerprint({"train": ["caf\udce9"]}) != fingerprint({"train": ["caf"]})  # a name that is no UTF-8
+
+
+def masked(counts: dict[str | None, int]) -> list[Record]:
+    """Pictures without labels of these strata."""
+    return [Record(Path("x"), f"{kind} {n}", mask=Path("m"), stratum=kind) for kind, count in counts.items() for n in range(count)]
+
+
+def strata_in(split: Split, part: str) -> Counter:
+    return Counter(record.stratum for record in split.parts.get(part, ()))
+
+
+def test_pictures_without_labels_are_divided_by_stratum() -> None:
+    split = cut(masked({"nevus": 80, "atypical": 40, "melanoma": 10}), 0.2, 0.1, labels=("background", "lesion"))
+    assert split.by == "stratum" and not any("class map" in note for note in split.notes)
+    assert strata_in(split, "val") == {"nevus": 16, "atypical": 8, "melanoma": 2}
+    assert strata_in(split, "test") == {"nevus": 8, "atypical": 4, "melanoma": 1}
+
+
+def test_strata_are_divided_by_seed_whatever_the_order() -> None:
+    pool = masked({"a": 30, "b": 9, None: 4})
+    expected = cut(pool)
+    assert expected.fingerprint == cut(pool[::-1]).fingerprint != cut(pool, seed=1).fingerprint
+    assert expected.fingerprint[:12] == "1e4261ab4493"
+
+
+def test_labels_go_before_strata() -> None:
+    pool = records({0: 20, 1: 5})
+    with_strata = [Record(record.path, record.id, record.label, stratum="ab"[number % 2]) for number, record in enumerate(pool)]
+    assert cut(pool).fingerprint == cut(with_strata).fingerprint and cut(with_strata).by == "label"
+
+
+def test_groups_of_pictures_without_labels_stay_whole_and_share_the_strata() -> None:
+    kinds = ["a"] * 60 + ["b"] * 30
+    pool = [Record(Path("x"), f"{n} {k}", group=f"g{n}", mask=Path("m"), stratum=kind) for n, kind in enumerate(kinds) for k in range(2)]
+    split = cut(pool, 0.2, groups="patient")
+    assert strata_in(split, "val") == {"a": 24, "b": 12}
+    assert not {r.group for r in split.parts["train"]} & {r.group for r in split.parts["val"]}

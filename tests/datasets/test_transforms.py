@@ -14,7 +14,8 @@ from torchvision import tv_tensors
 from zoo import registry
 from zoo.datasets import transforms
 from zoo.datasets.loaders import seeded
-from zoo.datasets.transforms import Preprocess, augmentation
+from zoo.datasets.masks import IGNORE
+from zoo.datasets.transforms import NOT_FOR_MASKS, Preprocess, augmentation, nearest
 from zoo.errors import RecipeError
 from zoo.recipe import Recipe
 
@@ -136,6 +137,144 @@ def test_steps_follow_one_another() -> None:
     both = augmentation([step("flip", p=1.0), step("vertical_flip", p=1.0)])
     assert both is not None and both(given).equal(given.flip(-1, -2))
     assert augmentation([]) is None
+
+
+MOVING = ("affine", "crop", "flip", "perspective", "rotation", "vertical_flip")
+"""The transforms that move pixels; all others change colours, or refuse masks."""
+
+
+def drawn(width: int, height: int) -> tuple[Image.Image, Image.Image]:
+    """A mask of three classes in lopsided shapes, and a picture that shows class c as the grey 100 * c."""
+    y, x = np.mgrid[:height, :width] / np.array([height, width]).reshape(2, 1, 1)
+    classes = np.where(np.hypot(x - 0.4, y - 0.45) < 0.3, 1, 0)
+    classes[(x > 0.55) & (y > 0.3) & (y < 0.9)] = 2
+    grey = Image.fromarray((100 * classes).astype(np.uint8))
+    return grey.convert("RGB"), Image.fromarray(classes.astype(np.uint8))
+
+
+def agreement(image: torch.Tensor, mask: torch.Tensor) -> float:
+    """The part of all pixels whose grey says their class; what is turned in is grey (between two classes) and ignored."""
+    shown = torch.where(mask == IGNORE, 128, 100 * mask.int())
+    return ((image[0].int() - shown).abs() <= 50).float().mean().item()
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash", "pad"])
+@pytest.mark.parametrize("size", [(120, 90), (96, 96), (61, 140)])
+@pytest.mark.parametrize("name", [None, *MOVING])
+def test_a_mask_moves_with_its_picture(name: str | None, size: tuple[int, int], fit: Any) -> None:
+    picture, mask = drawn(*size)
+    preprocess, transform = Preprocess((96, 80), fit), surely(name) if name else None
+    plain = preprocess.pair(picture, mask)[1]
+    moved = []
+    for seed in range(6):
+        with seeded(seed):
+            image, places = preprocess.pair(picture, mask, transform)
+        assert image.shape == (3, 96, 80) and places.shape == (96, 80) and places.dtype == torch.uint8 and places.is_contiguous()
+        assert set(places.unique().tolist()) <= {0, 1, 2, IGNORE}  # never a value between
+        assert agreement(image, places) > (0.97 if name else 0.98)  # interpolated edges between two classes are neither
+        moved.append(not places.equal(plain))
+    assert any(moved) == (name is not None)
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_masks_do_not_drift_against_their_pictures(name: str) -> None:
+    """The middle of what is bright is the middle of its mask; taking corners for centres would shift it by a quarter of a pixel."""
+    mask = drawn(96, 96)[1].point(lambda value: value // 2)
+    picture = mask.point(lambda value: 255 * value).convert("RGB")
+    offsets = []
+    for seed in range(40):
+        with seeded(seed):
+            image, places = Preprocess((96, 96), "squash").pair(picture, mask, surely(name))
+        bright, one = (image[0] > 128).float(), (places == 1).float()
+        for line in (torch.arange(96.0), torch.arange(96.0).unsqueeze(1)):
+            offsets.append(((bright * line).sum() / bright.sum() - (one * line).sum() / one.sum()).item())
+    assert abs(np.mean(offsets)) < 0.03
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {*MOVING} - {*NOT_FOR_MASKS}))
+def test_colours_change_and_the_mask_does_not(name: str) -> None:
+    picture, mask = drawn(120, 90)
+    picture = Image.merge("RGB", [channel.point(lambda value, shift=shift: value + shift) for shift, channel in enumerate(picture.split())])
+    preprocess, changed = Preprocess((64, 64)), []
+    image, places = preprocess.pair(picture, mask)
+    for seed in range(8):
+        with seeded(seed):
+            other, same = preprocess.pair(picture, mask, surely(name))
+        assert same.equal(places)
+        changed.append(not other.equal(image))
+    assert any(changed)
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash", "pad"])
+@pytest.mark.parametrize("name", [*sorted({*NAMES} - {*NOT_FOR_MASKS})])
+def test_the_picture_of_a_pair_is_the_picture_alone(name: str, fit: Any) -> None:
+    picture, mask = drawn(70, 51)
+    preprocess = Preprocess((32, 40), fit)
+    with seeded(3):
+        alone = preprocess(picture, surely(name))
+        drawn_after = torch.rand(1)
+    with seeded(3):
+        image, _ = preprocess.pair(picture, mask, surely(name))
+        assert image.equal(alone) and torch.rand(1).equal(drawn_after)
+
+
+def test_torchvision_still_refuses_masks_where_it_is_said_to() -> None:
+    for name in NOT_FOR_MASKS:
+        with pytest.raises(RecipeError, match=rf"data\.augment\.0 \({name}\) cannot be applied"):
+            Preprocess((16, 16)).pair(*drawn(20, 20), surely(name))
+
+
+def test_corners_turned_in_and_borders_are_ignored() -> None:
+    picture, mask = Image.new("RGB", (40, 20)), Image.new("L", (40, 20), 1)
+    assert (Preprocess((40, 40), "pad").pair(picture, mask)[1][:10] == IGNORE).all()
+    turned = augmentation([step("rotation", degrees=45.0)])
+    with seeded(1):
+        places = Preprocess((40, 40), "squash").pair(picture, mask, turned)[1]
+    assert set(places.unique().tolist()) == {1, IGNORE} and places[0, 0] == IGNORE
+
+
+def test_nearest_takes_the_pixel_at_the_centre() -> None:
+    row = torch.tensor([[3, 7, 1, 200]], dtype=torch.uint8)
+    assert nearest(row[None], (1, 8))[0, 0].tolist() == [3, 3, 7, 7, 1, 1, 200, 200]
+    assert nearest(row[None], (1, 2))[0, 0].tolist() == [7, 200]
+    assert nearest(torch.arange(9, dtype=torch.uint8).view(1, 1, 9), (1, 3))[0, 0].tolist() == [1, 4, 7]
+
+
+@pytest.mark.parametrize("size", [(66, 66), (70, 66), (66, 73), (64, 131)])
+@pytest.mark.parametrize("goal", [(33, 33), (32, 33), (35, 35)])
+def test_the_way_back_is_exact_where_nothing_was_resized(size: tuple[int, int], goal: tuple[int, int]) -> None:
+    """Every pixel a class of its own; a crop in the middle of a picture of its own scale, whatever is odd."""
+    grid = torch.from_numpy(np.random.default_rng(0).integers(0, 250, size, np.uint8))
+    picture = Image.fromarray(grid.numpy())
+    preprocess = Preprocess(goal, "crop", max(goal[0] / size[0], goal[1] / size[1]))
+    assert preprocess._way(size[1], size[0]) == ((0, 0, size[1], size[0]), (size[1], size[0]))
+    back = preprocess.restore(preprocess.pair(picture, picture)[1], size)
+    assert back.shape == size and (back != IGNORE).sum() == goal[0] * goal[1]
+    assert back[back != IGNORE].equal(grid[back != IGNORE])
+
+
+@pytest.mark.parametrize("size", [(64, 64), (33, 64), (64, 17), (1, 64)])
+def test_the_way_back_from_a_border_is_exact(size: tuple[int, int]) -> None:
+    grid = torch.from_numpy(np.random.default_rng(0).integers(0, 250, size, np.uint8))
+    preprocess = Preprocess((64, 64), "pad")
+    places = preprocess.pair(Image.fromarray(grid.numpy()), Image.fromarray(grid.numpy()))[1]
+    assert preprocess.restore(places, size).equal(grid)
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash", "pad"])
+@pytest.mark.parametrize("size", [(120, 90), (90, 120), (97, 131), (300, 211), (61, 40), (40, 700), (1, 300), (300, 2), (1, 1)])
+def test_the_way_back_agrees_with_the_mask(size: tuple[int, int], fit: Any) -> None:
+    picture, mask = drawn(*size)
+    preprocess = Preprocess((96, 80), fit)
+    back = preprocess.restore(preprocess.pair(picture, mask)[1], (size[1], size[0]))
+    truth = torch.from_numpy(np.array(mask))
+    seen = back != IGNORE
+    assert back.shape == truth.shape and back.dtype == torch.uint8
+    assert seen.all() or (fit == "crop" and seen.any())
+    if size != (1, 1) and size[0] < 4 * size[1] and size[1] < 4 * size[0]:  # longer ones shrink to a few pixels
+        assert (back[seen] == truth[seen]).float().mean() > 0.98
+        kept = max(seen.any(1).float().mean().item(), seen.any(0).float().mean().item())
+        assert kept == pytest.approx(0.875 if fit == "crop" else 1.0, abs=0.03)
 
 
 RECIPE = "question: Q\ndata:\n  name: image_folder\ntask: classification\nbackbone: resnet18\n"

@@ -170,7 +170,7 @@ def test_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
 
 
 def test_figures_need_neither_pyplot_nor_torch() -> None:
-    modules = ", ".join(f"zoo.figures.{name}" for name in ("bars", "confusion", "curves", "grid", "style"))
+    modules = ", ".join(f"zoo.figures.{name}" for name in ("bars", "confusion", "curves", "grid", "masks", "style"))
     code = f"import sys, {modules}; print({{'torch', 'matplotlib.pyplot'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -225,7 +225,8 @@ def examples(said: list[int], truth: list[int], sure: float = 0.9) -> Examples:
     confusion = np.zeros((3, 3), dtype=np.int64)
     np.add.at(confusion, (truth, said), 1)
     fields = {"label": torch.tensor(truth), "index": torch.arange(len(truth)), "path": [f"{n}.png" for n in range(len(truth))]}
-    return Examples(fields, {"probabilities": rows}, lambda row: np.full((8, 8, 3), row, np.uint8), {}, {"confusion": confusion})
+    picture, again = (lambda row: np.full((8, 8, 3), row, np.uint8)), (lambda row: ({}, {}))
+    return Examples(fields, {"probabilities": rows}, picture, {}, {"confusion": confusion}, again)
 
 
 def test_figures_and_tables(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ class TimmBackbone(Backbone):
         """
         super().__init__()
         _check(name)
+        if form == "maps" and size is not None and _facts(name).fixed_input_size:
+            size = _padded(name, size)
         create = partial(_create, name, channels=channels, form=form, drop_path=drop_path, size=size)
         trunk = weights.choose(name, pretrained, _attempts(name, create), lambda: _random(create))
         net: Any = trunk.net  # timm's attributes are not declared on nn.Module
@@ -86,6 +88,14 @@ def _check(name: str) -> None:
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise RecipeError(f"backbone.name: {name!r} is no model of timm {timm.__version__}{hint}")
     _facts(name)
+
+
+def _padded(name: str, size: tuple[int, int]) -> tuple[int, int]:
+    """What pictures of this size are padded to before they come here as maps: multiples of the coarsest stride, see `padding.pad`."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):  # only for its strides
+        net: Any = timm.create_model(name, features_only=True)
+    multiple = max(net.feature_info.reduction())
+    return size[0] + -size[0] % multiple, size[1] + -size[1] % multiple
 
 
 def _create(

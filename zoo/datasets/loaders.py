@@ -1,6 +1,7 @@
 """Loaders: a source and a recipe -> batches for training from any point on, and batches for evaluation.
 
-Batches are dicts: `image` (B, C, H, W) uint8, `label` (B) int64, `index` (B) int64 into the part's records, `path` list of str.
+Batches are dicts: `image` (B, C, H, W) uint8, `label` (B) int64, `index` (B) int64 into the part's records, `path` list of str; of
+pictures with masks `mask` (B, H, W) uint8, 255 to be ignored, and `group` (list of str) where the data set says what each is of.
 What a sample looks like depends on (seed, epoch, index, copy) alone, so batches are equal for any number of workers, and the
 stream can begin at any batch of any epoch without reading those before it. Where several processes train together, each reads its
 share of every batch, and together they read what one alone would.
@@ -23,8 +24,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from zoo.datasets import preflight, splits
 from zoo.datasets.source import Record, Source
-from zoo.datasets.transforms import Preprocess, Transform, augmentation
-from zoo.errors import ZooError
+from zoo.datasets.transforms import NOT_FOR_MASKS, Preprocess, Transform, augmentation
+from zoo.errors import RecipeError, ZooError
 from zoo.ranks import Ranks, ranks
 from zoo.spec import DataSpec
 
@@ -84,7 +85,11 @@ class Pictures(Dataset[Batch]):
         try:
             picture, fields = self.source.read(record)
             with seeded(self.seed, epoch, index, repeat):
-                image = self.preprocess(picture, self.augment_rare if repeat and self.augment_rare else self.augment)
+                augment = self.augment_rare if repeat and self.augment_rare else self.augment
+                if "mask" in fields:
+                    image, fields["mask"] = self.preprocess.pair(picture, fields["mask"], augment)
+                else:
+                    image = self.preprocess(picture, augment)
         except ZooError as error:
             return {"error": error}
         return {"image": image, **fields, "index": index, "path": str(record.path)}
@@ -186,13 +191,16 @@ class Loaders:
         split = recipe.split
         self.split = splits.divide(records, split.val, split.test, split.seed, split.by, source.labels, source.groups)
         self.notes = [*source.notes, *notes, *self.split.notes]
+        if source.masks is not None:
+            refuse_for_masks(data)
         size = data.size if isinstance(data.size, tuple) else (data.size, data.size)
         self.preprocess = Preprocess(size, data.fit, data.crop)
         train = self.split.parts["train"]
         self.sampler = Endless([record.label for record in train], self.batch_size, self.seed, data.balance, data.max_repeats)
-        counts = class_counts(train, len(source.labels))
+        counts = class_counts(train, len(source.labels)) if source.masks is None else ()
         weights = loss_weights(counts) if data.balance == "loss_weights" else ()
-        self.spec = DataSpec(source.channels, size, source.labels, counts, weights, source.groups)
+        truth = "label" if source.masks is None else "mask"
+        self.spec = DataSpec(source.channels, size, source.labels, counts, weights, source.groups, truth)
 
     @property
     def batches(self) -> int:
@@ -233,16 +241,20 @@ class Loaders:
         return self.split.parts
 
     def epoch_counts(self) -> tuple[int, ...]:
-        """Pictures of each class that one epoch of training sees, after balancing."""
+        """Pictures of each class that one epoch of training sees, after balancing; `()` where classes are not counted."""
+        if not self.spec.counts:
+            return ()
         train = self.split.parts["train"]
         return class_counts([train[index] for _, index, _ in self.sampler.epoch(0)], len(self.spec.labels))
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over ids and labels of all records used, and over the lengths and last bytes of their files."""
+        """SHA-256 (hex) over ids and labels of all records used, the lengths and last bytes of their files, and their masks."""
         digest = hashlib.sha256()
         for name, part in sorted(self.split.parts.items()):
             for record in part:
-                facts = (name, record.id, record.label, self.preflight.marks[record.path])
+                facts: tuple[object, ...] = (name, record.id, record.label, self.preflight.marks[record.path])
+                if record.mask is not None:
+                    facts += (record.stratum, self.preflight.marks[record.mask])
                 digest.update(repr(facts).encode())
         return digest.hexdigest()
 
@@ -284,11 +296,29 @@ def usable(source: Source, bad_files: str) -> tuple[dict[str, list[Record]], pre
     Raises:
         DataError: there are bad files and `bad_files` is "error", or there are no others.
     """
-    found = preflight.check([record for part in source.records.values() for record in part])
+    found = preflight.check([record for part in source.records.values() for record in part], source.masks)
     if found.bad and (bad_files == "error" or not found.sizes):
         raise preflight.bad_files_error(found.bad)
     records = {name: [record for record in part if record.path not in found.bad] for name, part in source.records.items()}
-    return records, found, [preflight.skipped_note(found.bad, source.root)] if found.bad else []
+    notes = [preflight.skipped_note(found.bad, source.root)] if found.bad else []
+    return records, found, notes + (preflight.mask_notes(found, source.masks, source.root, source.labels) if source.masks else [])
+
+
+def refuse_for_masks(data: Any) -> None:
+    """Refuse what suits pictures of one class each only.
+
+    Raises:
+        RecipeError: names the key of the section `data` and what to do.
+    """
+    if data.balance != "none":
+        raise RecipeError(
+            f"data.balance={data.balance}: these pictures have masks and no class each, so there is nothing to balance; "
+            "leave data.balance out and choose a loss for uneven classes (dice, focal, tversky)"
+        )
+    for number, step in enumerate(data.augment):  # `augment_rare` goes with a balance only
+        if step.name in NOT_FOR_MASKS:
+            where = f"data.augment.{number} ({step.name})"
+            raise RecipeError(f"{where} cannot move masks with their pictures; use flip, affine, crop and color instead")
 
 
 def class_counts(records: Iterable[Record], classes: int) -> tuple[int, ...]:
@@ -313,8 +343,10 @@ def automatic_workers(device_type: str) -> int:
 
 
 def to_device(batch: Mapping[str, Any], device: torch.device) -> Batch:
-    """Move a batch; `image` becomes float32 in [0, 1] there, so that bytes travel and not floats."""
+    """Move a batch; there `image` becomes float32 in [0, 1] and `mask` int64, so that bytes travel."""
     moved = {key: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value for key, value in batch.items()}
     if "image" in moved and moved["image"].dtype == torch.uint8:
         moved["image"] = moved["image"].float().div_(255)
+    if "mask" in moved:
+        moved["mask"] = moved["mask"].long()
     return moved

@@ -86,7 +86,7 @@ def upright(picture: Image.Image, channels: int = 3) -> Image.Image:
 
     Transparent pixels are laid on white; 16-bit and float pictures are scaled to 8 bits; of an animation the first frame is taken.
     """
-    picture = _turned(picture)
+    picture = turned(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         picture = _to_8_bits(picture)
     if picture.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in picture.info:
@@ -98,18 +98,33 @@ def upright(picture: Image.Image, channels: int = 3) -> Image.Image:
     return picture if picture.mode == mode else picture.convert(mode)
 
 
-def _turned(picture: Image.Image) -> Image.Image:
-    """Not `ImageOps.exif_transpose`: that copies upright pictures, and fails where other parts of the EXIF data are broken."""
+def turned(picture: Image.Image) -> Image.Image:
+    """The picture upright.
+
+    Not by `ImageOps.exif_transpose`: that copies upright pictures, and fails where other parts of the EXIF data are broken.
+    """
     picture.load()  # a PNG may tell its orientation after the pixels
-    try:
-        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # broken EXIF data in a picture that is whole
-        return picture
+    turn = _orientation(picture)
     if turn is None:
         return picture
     turned = picture.transpose(turn)
     turned.info = {key: value for key, value in picture.info.items() if key == "transparency"}  # else it would be turned again
     return turned
+
+
+def upright_size(picture: Image.Image) -> tuple[int, int]:
+    """Width and height of a picture once it is upright, from its header alone."""
+    if "exif" not in picture.info:  # `getexif` would decode a PNG to look behind its pixels
+        return picture.size
+    across = _orientation(picture) in (_TURN.TRANSPOSE, _TURN.ROTATE_270, _TURN.TRANSVERSE, _TURN.ROTATE_90)
+    return (picture.height, picture.width) if across else picture.size
+
+
+def _orientation(picture: Image.Image) -> Image.Transpose | None:
+    try:
+        return _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # broken EXIF data in a picture that is whole
+        return None
 
 
 def _to_8_bits(picture: Image.Image) -> Image.Image:

@@ -1,6 +1,7 @@
 """Looking at every file before the first epoch, so that what is broken is named in minute one and not in hour three.
 
-Only headers are read, in threads. A JPEG or PNG whose end mark is missing, and any other format, is decoded to be sure.
+Only headers are read, in threads. A JPEG or PNG whose end mark is missing, and any other format, is decoded to be sure. Masks are
+decoded: they are small, and only their pixels tell whether they hold the values they should.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from zoo.datasets.pictures import open_picture, read_picture
+from zoo.datasets.masks import MaskValues, mismatch, read_mask, told
+from zoo.datasets.pictures import open_picture, read_picture, upright_size
 from zoo.datasets.source import Record
 from zoo.errors import DataError, shown
 from zoo.progress import track
@@ -27,11 +31,14 @@ class Preflight:
     """What a look at all files found.
 
     Attributes:
-        files: number of files looked at.
-        bytes: their size together.
+        files: number of pictures looked at.
+        bytes: the size of their files together.
         sizes: (width, height) -> number of pictures.
         marks: path -> "length-checksum" of a file: what tells a changed file from the one that was looked at.
-        bad: path -> what is wrong with it.
+        bad: path of a picture -> what is wrong with it or with its mask.
+        masks: number of whole masks.
+        odd: path of a mask -> the unexpected values it holds.
+        empty: masks of nothing but the first class.
     """
 
     files: int = 0
@@ -39,6 +46,9 @@ class Preflight:
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     marks: dict[Path, str] = field(default_factory=dict)
     bad: dict[Path, str] = field(default_factory=dict)
+    masks: int = 0
+    odd: dict[Path, dict[int, int]] = field(default_factory=dict)
+    empty: list[Path] = field(default_factory=list)
 
     def summary(self) -> str:
         """One line: how many files, how large, which sizes."""
@@ -46,32 +56,74 @@ class Preflight:
             return f"{self.files} files, none of them a picture that can be read"
         widths, heights = sorted(width for width, _ in self.sizes), sorted(height for _, height in self.sizes)
         span = f"{widths[0]}x{heights[0]} to {widths[-1]}x{heights[-1]}" if len(self.sizes) > 1 else f"{widths[0]}x{heights[0]}"
-        return f"{self.files:,} pictures, {self.bytes / 1e6:,.0f} MB, {span} pixels" + (f", {len(self.bad)} bad" if self.bad else "")
+        masks = " with masks" if self.masks else ""
+        return f"{self.files:,} pictures{masks}, {self.bytes / 1e6:,.0f} MB, {span} pixels" + (f", {len(self.bad)} bad" if self.bad else "")
 
 
-def check(records: Sequence[Record]) -> Preflight:
-    """Look at the files of all records."""
+def check(records: Sequence[Record], masks: MaskValues | None = None) -> Preflight:
+    """Look at the files of all records; `masks` is what the numbers in their masks mean."""
     found = Preflight()
-    unique = list(dict.fromkeys(record.path for record in records))
+    unique = {record.path: record.mask for record in records}
     with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as pool:
-        looks = track(pool.map(_look, unique), "checking files", len(unique), "files")
-        for path, look in zip(unique, looks, strict=True):
+        looks = track(pool.map(partial(_look_at_both, values=masks), unique, unique.values()), "checking files", len(unique), "files")
+        for (path, mask), (look, seen) in zip(unique.items(), looks, strict=True):
             found.files += 1
-            if isinstance(look, str):
-                found.bad[path] = look
+            if isinstance(look, str) or isinstance(seen, str):
+                found.bad[path] = look if isinstance(look, str) else f"mask {shown(mask)}: {seen}"
                 continue
             size, length, tail = look
             found.bytes += length
             found.sizes[size] += 1
             found.marks[path] = f"{length}-{zlib.crc32(tail):08x}"
+            if mask is not None and seen is not None:
+                _note_mask(found, mask, seen)
     return found
 
 
-def _look(path: Path) -> tuple[tuple[int, int], int, bytes] | str:
-    """(width, height), number of bytes and the last of them; or what is wrong."""
+def _note_mask(found: Preflight, path: Path, seen: _Seen) -> None:
+    found.masks += 1
+    found.marks[path] = seen.mark
+    if seen.odd:
+        found.odd[path] = seen.odd
+    if seen.empty:
+        found.empty.append(path)
+
+
+class _Seen(NamedTuple):
+    """What a look at a mask found: its mark, its unexpected values, and whether it holds nothing but the first class."""
+
+    mark: str
+    odd: dict[int, int]
+    empty: bool
+
+
+def _look_at_both(path: Path, mask: Path | None, values: MaskValues | None) -> tuple[_Look | str, _Seen | str | None]:
+    look = _look(path)
+    if isinstance(look, str) or mask is None or values is None:
+        return look, None
+    return look, _look_at_mask(mask, look[0], values)
+
+
+def _look_at_mask(path: Path, size: tuple[int, int], values: MaskValues) -> _Seen | str:
+    """What a mask holds; or what is wrong. Its mark is of the classes read, so that it tells any change of them."""
+    try:
+        mask, odd = read_mask(path, values)
+    except DataError as error:
+        return str(error).removeprefix(f"{shown(path)}: ")
+    if problem := mismatch(mask.size, size):
+        return problem
+    pixels = mask.histogram()
+    return _Seen(f"{len(mask.tobytes())}-{zlib.crc32(mask.tobytes()):08x}", odd, not any(pixels[1 : values.classes]))
+
+
+_Look = tuple[tuple[int, int], int, bytes]
+
+
+def _look(path: Path) -> _Look | str:
+    """(width, height) once upright, number of bytes and the last of them; or what is wrong."""
     try:
         with open_picture(path) as picture:
-            size, kind = picture.size, picture.format
+            size, kind = upright_size(picture), picture.format
         with path.open("rb") as file:
             length = file.seek(0, os.SEEK_END)
             file.seek(max(0, length - _TAIL))
@@ -92,11 +144,31 @@ def _ends_well(kind: str | None, tail: bytes) -> bool:
     return kind == "PNG" and b"IEND" in tail[-64:]
 
 
-def skipped_note(bad: dict[Path, str], root: Path, most: int = 5) -> str:
+def skipped_note(bad: dict[Path, str], root: Path) -> str:
     """One line about the files left out."""
-    names = [f"{shown(path.relative_to(root) if path.is_relative_to(root) else path)} ({why})" for path, why in list(bad.items())[:most]]
-    names += [f"and {len(bad) - most} more"] if len(bad) > most else []
-    return f"{len(bad)} bad file{'s' if len(bad) > 1 else ''} skipped (data.bad_files: skip): {', '.join(names)}"
+    return f"{len(bad)} bad file{'s' if len(bad) > 1 else ''} skipped (data.bad_files: skip): {_listed(bad, root)}"
+
+
+def mask_notes(found: Preflight, values: MaskValues, root: Path, labels: Sequence[str]) -> list[str]:
+    """A line about unexpected values, which are told and treated as the source's `unexpected` says, and one about empty masks."""
+    notes = []
+    if found.odd:
+        done = f"from 128 on they count as {labels[1]}" if values.unexpected == "half" else "they are left out of losses and metrics"
+        names = _listed({path: told(odd, values) for path, odd in found.odd.items()}, root)
+        notes.append(f"{len(found.odd)} of {found.masks} masks with unexpected values, {done} (data.unexpected): {names}")
+    if found.empty:
+        names = _listed(dict.fromkeys(found.empty, ""), root)
+        notes.append(f"{len(found.empty)} of {found.masks} masks hold nothing but {labels[0]}: {names}")
+    return notes
+
+
+def _listed(files: dict[Path, str], root: Path, most: int = 5) -> str:
+    """The first files by their place in `root`, with what is to be said of each."""
+    names = []
+    for path, why in list(files.items())[:most]:
+        name = shown(path.relative_to(root) if path.is_relative_to(root) else path)
+        names.append(f"{name} ({why})" if why else name)
+    return ", ".join(names + ([f"and {len(files) - most} more"] if len(files) > most else []))
 
 
 def bad_files_error(bad: dict[Path, str], most: int = 20) -> DataError:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from PIL import Image
 
+from zoo.datasets.masks import MaskValues, read_mask_of
 from zoo.datasets.pictures import read_picture
 from zoo.errors import DataError, shown
 
@@ -27,7 +28,10 @@ class Record:
         id: what the data set itself calls it (file name, number); submissions are written with it.
         label: class index in the data set's own numbering, or None where it is not labelled.
         group: records of one group never lie on both sides of a split (a video, a person); None = a group of its own.
-        extra: what one kind of task needs beyond that (a mask's path, boxes).
+        extra: what one kind of task needs beyond that (boxes).
+        mask: the file whose pixels are the classes of the picture's pixels.
+        stratum: what the data set says a picture is of beyond its label, such as a diagnosis: each part gets its share of each, and
+            results are told for each.
     """
 
     path: Path
@@ -35,6 +39,8 @@ class Record:
     label: int | None = None
     group: str | None = None
     extra: Any = None
+    mask: Path | None = None
+    stratum: str | None = None
 
 
 class Source:
@@ -48,11 +54,12 @@ class Source:
 
     Attributes:
         root: the folder read.
-        labels: class index -> name.
+        labels: class index -> name; of pictures with masks the classes of their pixels.
         records: what the data set itself tells apart. Either "labelled" (to be split by `splits.py`), or its own "train"
             with "val" and/or "test"; besides, "unlabelled" for pictures to be submitted.
         groups: the meaning of `Record.group` ("video"), or None.
         channels: 3 (RGB) or 1 (grey): what pictures are converted to.
+        masks: what the numbers in the masks mean; None where there are none.
         notes: things found while listing that a person should know (said in the pre-flight and the report).
     """
 
@@ -69,6 +76,7 @@ class Source:
         groups: str | None = None,
         channels: int = 3,
         notes: Sequence[str] = (),
+        masks: MaskValues | None = None,
     ) -> None:
         self.root = root
         self.labels = tuple(labels)
@@ -76,15 +84,24 @@ class Source:
         self.groups = groups
         self.channels = channels
         self.notes = list(notes)
+        self.masks = masks
 
     def read(self, record: Record) -> tuple[Image.Image, dict[str, Any]]:
-        """The picture upright in `channels` channels, and the other fields of its sample (`label`).
+        """The picture upright in `channels` channels, and the other fields of its sample.
+
+        These are `label`, the class; `mask`, a picture of mode "L" and the same size whose values are classes or 255 (to be ignored);
+        `group`, the record's stratum; each where it is known.
 
         Raises:
-            DataError: the file cannot be read as a picture.
+            DataError: the file cannot be read as a picture, or its mask not as the mask of it.
         """
-        fields = {} if record.label is None else {"label": record.label}
-        return read_picture(record.path, self.channels), fields
+        picture = read_picture(record.path, self.channels)
+        fields: dict[str, Any] = {} if record.label is None else {"label": record.label}
+        if record.stratum is not None:
+            fields["group"] = record.stratum
+        if record.mask is not None and self.masks is not None:
+            fields["mask"] = read_mask_of(record.mask, picture.size, self.masks)
+        return picture, fields
 
     @staticmethod
     def write_submission(path: Path, pictures: Sequence[Path], predictions: Sequence[int], labels: Sequence[str]) -> None:

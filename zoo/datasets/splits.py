@@ -1,4 +1,4 @@
-"""Dividing labelled pictures into train, val and test: by seed, evenly over classes, and whole groups at a time."""
+"""Dividing labelled pictures into train, val and test: by seed, evenly over classes or strata, and whole groups at a time."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from zoo.errors import DataError
 
 By = Literal["auto", "group", "random"]
 Parts = dict[str, list[Record]]
+Kind = int | str | None
 
 
 @dataclass
@@ -58,7 +59,7 @@ def divide(
         val: part of the pictures that validates, in (0, 1).
         test: part kept for a test, in [0, 1).
         seed: of this split alone.
-        by: "group" keeps groups whole, "random" looks at labels only, "auto" is "group" where the data has groups.
+        by: "group" keeps groups whole, "random" looks at labels (or strata) only, "auto" is "group" where the data has groups.
         labels: class names, for the notes.
         groups: what a group is ("video"), for the notes.
 
@@ -83,18 +84,23 @@ def divide(
 def _by_label(pool: Sequence[Record], shares: Mapping[str, float], seed: int) -> Split:
     """Each class is divided in the wished shares; a class of two gives one to val, a class of one only trains."""
     dice, parts = random.Random(seed), Parts(train=[], val=[], test=[])
-    classes: dict[int | None, list[Record]] = defaultdict(list)
+    classes: dict[Kind, list[Record]] = defaultdict(list)
     for record in pool:
-        classes[record.label].append(record)
-    for label in sorted(classes, key=lambda value: -1 if value is None else value):
-        members = sorted(classes[label], key=lambda record: record.id)
+        classes[_kind(record)].append(record)
+    for kind in sorted(classes, key=lambda kind: (0, kind, "") if isinstance(kind, int) else (-1 if kind is None else 1, 0, str(kind))):
+        members = sorted(classes[kind], key=lambda record: record.id)
         dice.shuffle(members)
         taken = 0
         for name, count in _counts(len(members), shares).items():
             parts[name] += members[taken : taken + count]
             taken += count
         parts["train"] += members[taken:]
-    return Split(_in_order(parts), "label")
+    return Split(_in_order(parts), "stratum" if any(isinstance(kind, str) for kind in classes) else "label")
+
+
+def _kind(record: Record) -> Kind:
+    """What a record is of, so that each part gets its share: its class or, where it has none, its stratum."""
+    return record.stratum if record.label is None else record.label
 
 
 def _counts(total: int, shares: Mapping[str, float]) -> dict[str, int]:
@@ -113,34 +119,34 @@ def _by_group(pool: Sequence[Record], shares: Mapping[str, float], seed: int) ->
     Groups are taken in random order within their rarest class, rarest classes first; each goes to the part that lacks most of
     its classes (a greedy form of iterative stratification, Sechidis 2011). The last groups of a class go to parts without it.
     """
-    totals = Counter(record.label for record in pool)
+    totals = Counter(_kind(record) for record in pool)
     order = _groups(pool, totals, random.Random(seed))
     waiting = Counter(label for label, _ in order)
     wished = {part: share for part, share in {"train": 1 - sum(shares.values()), **shares}.items() if share > 0}
     lacking = {part: {label: share * count for label, count in totals.items()} for part, share in wished.items()}
     parts: Parts = {part: [] for part in wished}
-    met: set[tuple[str, int | None]] = set()
+    met: set[tuple[str, Kind]] = set()
     for label, members in order:
         without = [part for part in wished if (part, label) not in met]
         choice = without[: waiting[label]] if waiting[label] <= len(without) else list(wished)
-        need = {part: sum(lacking[part][record.label] / totals[record.label] for record in members) for part in choice}
+        need = {part: sum(lacking[part][_kind(record)] / totals[_kind(record)] for record in members) for part in choice}
         part = max(choice, key=need.__getitem__)
         parts[part] += members
         for record in members:
-            met.add((part, record.label))
-            lacking[part][record.label] -= 1
+            met.add((part, _kind(record)))
+            lacking[part][_kind(record)] -= 1
         waiting[label] -= 1
     return Split(_in_order(parts), "group")
 
 
-def _groups(pool: Sequence[Record], totals: Mapping[int | None, int], dice: random.Random) -> list[tuple[int | None, list[Record]]]:
+def _groups(pool: Sequence[Record], totals: Mapping[Kind, int], dice: random.Random) -> list[tuple[Kind, list[Record]]]:
     """(rarest class, records) of every group: groups of rare classes first, large groups first, otherwise in random order."""
     named: dict[str, list[Record]] = defaultdict(list)
     for record in sorted(pool, key=lambda record: record.id):
         named[f"g{record.group}" if record.group is not None else f"r{record.id}"].append(record)
     groups = [named[name] for name in sorted(named)]
     dice.shuffle(groups)
-    pairs = [(min((record.label for record in group), key=lambda label: (totals[label], str(label))), group) for group in groups]
+    pairs = [(min((_kind(record) for record in group), key=lambda label: (totals[label], str(label))), group) for group in groups]
     return sorted(pairs, key=lambda pair: (totals[pair[0]], -len(pair[1])))
 
 
@@ -165,8 +171,10 @@ def _notes(parts: Parts, own: Mapping[str, Sequence[Record]], labels: Sequence[s
         notes.append("val is cut from the data set's training part")
     if groups is not None and not by_group:
         notes.append(f"split.by=random: pictures of one {groups} may lie in train and in val, so the figure may be too good")
-    counts = {name: Counter(record.label for record in part) for name, part in parts.items()}
+    counts = {name: Counter(record.label for record in part if record.label is not None) for name, part in parts.items()}
     total = sum(counts.values(), Counter())
+    if not total:  # pictures without a class of their own: `labels` are their masks'
+        return notes
     few = [index for index in range(len(labels)) if 0 < total[index] < 3]
     unlearnt = [index for index in range(len(labels)) if total[index] and not counts["train"][index]]
     if unlearnt:

@@ -37,6 +37,7 @@ class Classification(Task):
 
     form: ClassVar[Literal["vector", "maps"] | None] = "vector"
     main: ClassVar[str] = "accuracy"
+    truth: ClassVar[str | None] = "label"
     class_weights: Tensor
 
     def __init__(
@@ -114,6 +115,10 @@ class Classification(Task):
         if "label" in batch:
             predictions["losses"] = F.cross_entropy(logits, batch["label"], reduction="none")
         return predictions
+
+    def classify(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) in [0, 1] -> (B, classes) probabilities."""
+        return self.logits(image).float().softmax(1)
 
     def embed(self, image: Tensor) -> Tensor:
         """The backbone's vector: (B, C, H, W) in [0, 1] -> (B, width)."""

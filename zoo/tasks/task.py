@@ -26,11 +26,13 @@ class Examples:
     """One part of the data and what was predicted for it, kept for drawing.
 
     Attributes:
-        truth: the batches' fields but the pictures, joined over the part (`label` (N,), `index` (N,), `path` list of N).
-        predictions: what `Task.predict` gave, joined over the part, on the CPU (first dimension N).
+        truth: the batches' fields, joined over the part (`label` (N,), `index` (N,), `path` list of N); large ones, such as pictures
+            and masks, are left out.
+        predictions: what `Task.predict` gave, joined over the part, on the CPU (first dimension N); large ones are left out.
         picture: row -> its picture as the model saw it, (H, W, C) uint8.
         metrics: name -> value, as in `metrics.json`.
         details: what the metrics can tell beyond single numbers (`confusion` (C, C)).
+        again: row -> all fields of its sample, and all that is predicted for it, on the CPU; read and computed once more.
     """
 
     truth: Mapping[str, Any]
@@ -38,6 +40,7 @@ class Examples:
     picture: Callable[[int], npt.NDArray[np.uint8]]
     metrics: Mapping[str, float]
     details: Mapping[str, Any]
+    again: Callable[[int], tuple[Mapping[str, Any], Mapping[str, Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,12 @@ class Task(nn.Module):
     Class attributes:
         form: which form of backbone it asks for: "vector", "maps", or None for none.
         main: name of the metric that sums it up best; the others follow it in reports.
+        truth: the field of a sample that it learns from, see `DataSpec.truth`; None if it needs none.
     """
 
     form: ClassVar[Literal["vector", "maps"] | None] = None
     main: ClassVar[str] = "loss"
+    truth: ClassVar[str | None] = None
 
     def players(self) -> dict[str, nn.Module]:
         """Groups of weights with an optimiser of their own, by name; a weight belongs to exactly one. A GAN has two."""
@@ -93,6 +98,19 @@ class Task(nn.Module):
     def predict(self, batch: Batch) -> dict[str, Tensor]:
         """What the model says of a batch; every tensor's first dimension is B. Called without gradients, in evaluation mode."""
         raise NotImplementedError  # a task without predictions cannot be evaluated
+
+    def overlay(self, picture: npt.NDArray[np.uint8], truth: Mapping[str, Any], prediction: Mapping[str, Any]) -> npt.NDArray[np.uint8]:
+        """A picture with what was predicted drawn on it, so that models can be compared side by side.
+
+        Args:
+            picture: (H, W, C) uint8, as the model saw it.
+            truth: the fields of its sample, as far as they are known.
+            prediction: its part of `predict`, on the CPU.
+
+        Returns:
+            (H, W, C) uint8; the picture itself where nothing can be drawn on it.
+        """
+        return picture
 
     def metrics(self) -> MetricCollection:
         """Metrics whose `update(predictions, batch)` takes what `predict` gave and the batch it gave it for."""
@@ -122,6 +140,17 @@ class Embeds(Protocol):
 
 @runtime_checkable
 class Classifies(Protocol):
-    """A task whose predictions hold `probabilities` (B, classes) in the order of the spec's labels."""
+    """A task that says which of the spec's labels a picture has."""
 
-    labels: tuple[str, ...]
+    def classify(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) float in [0, 1] -> (B, classes) probabilities in the order of the labels, also in `predict`."""
+        ...
+
+
+@runtime_checkable
+class Segments(Protocol):
+    """A task that says which of the spec's labels each pixel has."""
+
+    def segment(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) float in [0, 1] -> (B, H, W) uint8 class indices."""
+        ...

@@ -1,0 +1,100 @@
+"""Two real cells: one process or two, cut or not, the numbers are the same; and the page shows pictures under the models."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import zoo
+from zoo.run import Run
+from zoo.studies import definition, outcomes
+from zoo.studies.pictures import gallery
+from zoo.studies.plan import Plan
+from zoo.train import train
+
+STUDY = """
+recipe: image_folder
+axes:
+  loss:
+    plain: {task.loss: cross_entropy}
+    focal: {task.loss: focal}
+changes:
+  data: {synthetic: always, workers: 0, augment: [flip]}
+  backbone: {name: test_resnet, pretrained: false}
+  train: {device: cpu, engine: loop, epochs: 3, lr: 0.01, batch_size: 64}
+  checkpoint.every: 2 steps
+synthetic:
+  data.size: 32
+"""
+CELLS = ("plain-0", "focal-0")
+
+
+def zoo_study(file: Path, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "zoo.study", str(file), *words]
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, start_new_session=True)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def digests(home: Path, name: str) -> list[str]:
+    return [Run.read(home / "runs" / name / cell).metrics["weights_sha256"] for cell in CELLS]
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_processes_and_kills_change_no_number(tmp_path: Path, home: Path) -> None:
+    """Two processes at once, killed on the way, against one that trains cell after cell without a cut."""
+    for name in ("alone", "together"):
+        (tmp_path / f"{name}.yaml").write_text(STUDY)
+    for cell in Plan(definition.read(tmp_path / "alone.yaml")).cells:
+        outcomes.prepare(cell, home / "runs" / "alone" / cell.id)
+        train("", resume=home / "runs" / "alone" / cell.id)
+    killed = zoo_study(tmp_path / "together.yaml", "--jobs", "2")
+    history = home / "runs" / "together" / "plain-0" / "history.jsonl"
+    while not (history.is_file() and history.read_text()):
+        assert killed.poll() is None, killed.communicate()
+        time.sleep(0.02)
+    os.killpg(killed.pid, signal.SIGKILL)  # its cells, which have sessions of their own, notice, save and end
+    killed.communicate()
+    again = zoo_study(tmp_path / "together.yaml", "--jobs", "2")
+    logs = home / "runs" / "together" / "logs"
+    out, err = again.communicate(timeout=300)
+    assert again.returncode == 0, err
+    assert "interrupted and saved" in (logs / "plain-0.log").read_text()
+    assert digests(home, "alone") == digests(home, "together")
+    assert len(set(digests(home, "alone"))) == 2
+    assert len({Run.read(home / "runs" / "together" / cell).split["fingerprint"] for cell in CELLS}) == 1
+    check_page(Path(out.splitlines()[-1]))
+    assert zoo.load("together:focal-0").labels == zoo.load("together").labels
+
+
+def check_page(file: Path) -> None:
+    page = file.read_text(encoding="utf-8")
+    assert "Not in this report" not in page
+    tiles = page[page.index('<table class="tiles">') :]
+    assert tiles.count("<img") == 2 * 6
+    assert tiles.count("✓") + tiles.count("✗") == 2 * 6
+    assert "val/accuracy" in tiles
+
+
+def test_a_cell_that_cannot_be_drawn_is_named(tmp_path: Path, home: Path) -> None:
+    folder = home / "runs" / "x" / "a-0"
+    folder.mkdir(parents=True)
+    found = gallery([outcomes.Outcome("a-0", {"loss": "a"}, 0, folder, "finished")])
+    assert found.strips == {}
+    assert found.notes[0].startswith("a-0 is not among the pictures: ")
+    assert "no run folder" in found.notes[0]

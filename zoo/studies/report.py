@@ -1,0 +1,439 @@
+"""Draw a study's `report.html` and `results.csv` from its cells' folders: one file that says which setting is best, if any, and why.
+
+The page needs no network. Its one script sorts tables, and its content policy lets no other run; without it the tables stand sorted by
+the monitored metric. All that is read here counts as text from a stranger and is escaped by construction (`zoo.markup`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import math
+import statistics
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo import facts
+from zoo.files import write_bytes
+from zoo.markup import Markup, as_text, breakable, details, duration, fixed, section, tag
+from zoo.report import reference_item
+from zoo.studies import outcomes
+from zoo.studies.findings import Finding, Score, effects, finding, ranked
+from zoo.studies.locks import alone
+from zoo.studies.outcomes import Outcome
+from zoo.studies.pictures import Gallery, gallery
+from zoo.studies.plan import Plan, words
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_STRIPS = 30
+"""Settings whose pictures are shown, best first."""
+_SORT = """
+for (const table of document.querySelectorAll("table.sortable")) {
+  const value = (row, column) => row.cells[column].dataset.value ?? "";
+  table.querySelectorAll("th").forEach((head, column) => {
+    const button = document.createElement("button");
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const down = head.ariaSort !== "descending";
+      table.querySelectorAll("th").forEach((other) => { other.ariaSort = "none"; });
+      head.ariaSort = down ? "descending" : "ascending";
+      const rows = [...table.tBodies[0].rows].sort((one, other) => {
+        const a = value(one, column), b = value(other, column);
+        if (a === "" || b === "") return (a === "") - (b === "");
+        const order = isNaN(a) || isNaN(b) ? a.localeCompare(b) : a - b;
+        return down ? -order : order;
+      });
+      table.tBodies[0].append(...rows);
+    });
+  });
+}
+"""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What the page is made of.
+
+    Attributes:
+        names: key of a setting -> what it is called.
+        scores: the monitored metric of each setting that has a finished cell.
+    """
+
+    plan: Plan
+    cells: Sequence[Outcome]
+    names: Mapping[outcomes.Key, str]
+    scores: Sequence[Score]
+    found: Finding
+    gallery: Gallery
+
+    @property
+    def metric(self) -> str:
+        """What decides."""
+        return self.plan.monitor[0]
+
+    def of(self, name: str) -> list[Outcome]:
+        """The finished cells of a setting."""
+        return [cell for cell in self.cells if self.names[cell.key] == name and self.metric in cell.metrics]
+
+
+def write_report(plan: Plan) -> Path:
+    """Write `report.html` and `results.csv` into the study's folder; returns the report's path."""
+    cells = outcomes.outcomes(plan)
+    names = {cell.key: " + ".join(words(cell.setting)) for cell in cells}
+    scores = _scores(cells, names, plan.monitor[0])
+    best_first = ranked(scores, plan.monitor[1])
+    firsts = [next(cell for cell in cells if names[cell.key] == score.name and plan.monitor[0] in cell.metrics) for score in best_first]
+    shown = gallery(firsts[:MOST_STRIPS])
+    drawn = Drawn(plan, cells, names, scores, finding(scores, *plan.monitor), shown)
+    folder = plan.study.folder
+    text = page(drawn).encode("utf-8", "replace")
+    with alone(folder):
+        outcomes.write_table(cells, folder / "results.csv")
+        write_bytes(folder / "report.html", text)
+    return folder / "report.html"
+
+
+def _scores(cells: Sequence[Outcome], names: Mapping[outcomes.Key, str], metric: str) -> list[Score]:
+    values: dict[str, list[float]] = {}
+    for cell in cells:
+        if metric in cell.metrics:
+            values.setdefault(names[cell.key], []).append(float(cell.metrics[metric]))
+    return [Score(name, tuple(found)) for name, found in values.items()]
+
+
+def page(drawn: Drawn) -> str:
+    """The whole page."""
+    here = Path(__file__).resolve().parent.parent
+    style = "".join((here / name).read_text(encoding="utf-8") for name in ("report.css", "study.css"))
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {_digest(style)}; script-src {_digest(_SORT)}; base-uri 'none'; form-action 'none'"
+    )
+    title = drawn.plan.study.question or drawn.plan.study.name
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{title} · {drawn.plan.study.name}"),
+        tag("style", Markup(style)),
+    )
+    parts = (_hero(drawn, title), _figures(drawn), _tables(drawn), _pictures(drawn), _failures(drawn), _references(drawn), _notes(drawn))
+    command = tag("code", f"python -m zoo.study {drawn.plan.study.name} --report")
+    footer = tag("footer", "Drawn by zoo from the folders of the cells. To draw it again: ", command)
+    body = tag("body", tag("main", *parts, _files(drawn)), footer, tag("script", Markup(_SORT)))
+    return "<!doctype html>\n" + tag("html", head, body, lang="en")
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+# ---------------------------------------------------------------- the answer
+
+
+def _hero(drawn: Drawn, title: str) -> Markup:
+    study = drawn.plan.study
+    badge = tag(
+        "p", tag("strong", "Drawn (synthetic) data"), " These numbers say that the code works, nothing about real pictures.", class_="badge"
+    )
+    return tag(
+        "header",
+        tag("p", f"study {study.name} · base recipe {study.base_name}", class_="name"),
+        tag("h1", title),
+        badge if drawn.plan.synthetic else "",
+        tag("section", tag("p", drawn.found.sentence, class_="said"), _told(drawn), class_="card hero"),
+    )
+
+
+def _told(drawn: Drawn) -> Markup:
+    """What belongs to the answer: how it was measured, what it reaches on test, what each axis does, what is missing."""
+    part, leader = drawn.metric.partition("/")[0], drawn.of(drawn.found.leader)
+    lines = []
+    if leader:
+        many = leader[0].sizes.get(part)
+        pictures = f"the {many} pictures of “{part}”" if isinstance(many, int) else f"“{part}”"
+        lines.append(f"Measured on {pictures}, which also chose the best epoch of each cell: an optimistic number.")
+        if tested := _tested(leader, drawn.metric):
+            lines.append(f"On pictures that chose nothing, {drawn.found.leader} reaches {tested}.")
+    lines += effects({drawn.names[cell.key]: cell.setting for cell in drawn.cells}, drawn.scores, drawn.metric)
+    splits = {cell.fingerprint for cell in drawn.cells if cell.fingerprint}
+    warning = (
+        tag("p", "THE CELLS WERE MEASURED ON DIFFERENT SPLITS: their figures cannot be compared.", class_="failed")
+        if len(splits) > 1
+        else ""
+    )
+    return Markup(
+        "".join([tag("p", _count(drawn), class_="count"), warning, tag("ul", *(tag("li", line) for line in lines)) if lines else ""])
+    )
+
+
+def _tested(cells: Sequence[Outcome], metric: str) -> str:
+    name = f"test/{metric.partition('/')[2]}"
+    values = [cell.metrics[name] for cell in cells if name in cell.metrics]
+    if not values:
+        return ""
+    spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
+    return f"{name} {statistics.fmean(values):.4g}{spread}"
+
+
+def _count(drawn: Drawn) -> str:
+    states = [cell.state for cell in drawn.cells]
+    study = drawn.plan.study
+    total = max(len(states), study.settings * len(study.seeds))
+    seconds = sum(cell.metrics.get("seconds", 0.0) for cell in drawn.cells)
+    missing = {
+        "failed": states.count("failed"),
+        "half trained": states.count("begun"),
+        "not begun": total - len(states) + states.count("waiting"),
+    }
+    rest = "".join(f", {count} {word}" for word, count in missing.items() if count)
+    seeds = f"seeds {', '.join(map(str, study.seeds))}" if len(study.seeds) > 1 else f"seed {study.seeds[0]}"
+    return f"{states.count('finished')} of {total} cells finished{rest}; {seeds}; {duration(seconds)} of training."
+
+
+# ---------------------------------------------------------------- figures
+
+
+def _figures(drawn: Drawn) -> Markup:
+    cards = [_map(drawn), _effects(drawn), _curves(drawn)] if drawn.scores else [_curves(drawn)]
+    return tag("div", *cards, class_="exhibits")
+
+
+def _card(title: str, caption: str, figure: Figure) -> Markup:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", metadata={"Software": None})
+    width, height = struct.unpack(">II", content.getvalue()[16:24])
+    source = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+    image = tag("img", src=source, alt=f"{title}. {caption}", width=width // 2, height=height // 2)
+    sheet = tag("div", image, class_="sheet", tabindex="0")
+    return tag(
+        "figure", tag("figcaption", tag("h2", title), tag("p", caption)), sheet, class_=f"card {'wide' if width > 1100 else ''}".strip()
+    )
+
+
+def _map(drawn: Drawn) -> Markup:
+    """The first two axes, where both have names; of more axes the best over the others."""
+    axes = [axis for axis in drawn.plan.study.axes if axis.values][:2]
+    if len(axes) < 2:
+        return Markup()
+    from zoo.figures.heatmap import heat_map
+
+    rows, columns = (list(axis.values) for axis in axes)
+    values = [[math.nan] * len(columns) for _ in rows]
+    spreads = [[math.nan] * len(columns) for _ in rows]
+    fields: dict[tuple[int, int], str] = {}
+    settings = {drawn.names[cell.key]: cell.setting for cell in drawn.cells}
+    for score in reversed(ranked(drawn.scores, drawn.plan.monitor[1])):  # the best is written last
+        setting = settings[score.name]
+        field = rows.index(setting[axes[0].name]), columns.index(setting[axes[1].name])
+        values[field[0]][field[1]], fields[field] = score.mean, score.name
+        spreads[field[0]][field[1]] = math.nan if score.spread is None else score.spread
+    best = next((field for field, name in fields.items() if name == drawn.found.leader), None)
+    near = [field for field, name in fields.items() if name in drawn.found.near]
+    figure = heat_map(values, rows, columns, (axes[0].name, axes[1].name), spreads, best, near, drawn.plan.monitor[1])
+    words = ["★ the best." if drawn.found.claimed else f"★ the {'highest' if drawn.plan.monitor[1] == 'max' else 'lowest'} value."]
+    words += ["Dashed frames: cannot be told from it."] if near else []
+    words += ["± standard deviation over the seeds."] if any(score.spread is not None for score in drawn.scores) else []
+    words += ["Each field is the best over the other axes."] if len(drawn.plan.study.axes) > 2 else []
+    return _card(f"{drawn.metric} by {axes[0].name} and {axes[1].name}", " ".join(words), figure)
+
+
+def _effects(drawn: Drawn) -> Markup:
+    """A panel for each axis, unless the heat map says it all."""
+    axes = drawn.plan.study.axes
+    if len(axes) == 2 and all(axis.values for axis in axes):
+        return Markup()
+    from zoo.figures.compared import Effect, axis_panels
+
+    cells = [cell for cell in drawn.cells if drawn.metric in cell.metrics]
+    values = [cell.metrics[drawn.metric] for cell in cells]
+    found = [Effect(axis.name, [cell.setting[axis.name] for cell in cells], values, axis.log) for axis in axes]
+    best = (max if drawn.plan.monitor[1] == "max" else min)(range(len(values)), key=values.__getitem__)
+    figure = axis_panels(found, drawn.metric, best)
+    return _card(f"{drawn.metric} by axis", "A point for each cell; bars are means of named values; ★ the best cell.", figure)
+
+
+def _curves(drawn: Drawn) -> Markup:
+    from zoo.figures.compared import Curve, compared_curves
+
+    axes = drawn.plan.study.axes
+    panels: dict[str, list[Curve]] = {drawn.metric: [], "train/loss": []}
+    for cell in drawn.cells:
+        colour, *rest = words(cell.setting)
+        for title, curves in panels.items():
+            points = [
+                (epoch, value)
+                for row in cell.history
+                if (epoch := facts.number(row.get("epoch"))) and (value := _value(row, title)) is not None
+            ]
+            curves.append(Curve(colour, " + ".join(rest), points))
+    if not any(curve.points for curve in panels[drawn.metric]):
+        return Markup()
+    figure = compared_curves(panels, (axes[0].name, " + ".join(axis.name for axis in axes[1:])))
+    return _card("Training", "A line for each cell. Losses of different kinds have different scales.", figure)
+
+
+def _value(row: Mapping[str, Any], name: str) -> float | None:
+    return facts.number(row.get(name))
+
+
+# ---------------------------------------------------------------- tables
+
+
+def _tables(drawn: Drawn) -> Markup:
+    if len(drawn.plan.study.seeds) == 1:
+        return section("Cells", tag("p", "A click on a head sorts.", class_="lead"), _cells(drawn), class_="wide")
+    lead = tag("p", "Mean ± standard deviation over the seeds. A click on a head sorts.", class_="lead")
+    return section("Settings", lead, _settings(drawn), details(f"All {len(drawn.cells)} cells", _cells(drawn)), class_="wide")
+
+
+def _ordered(drawn: Drawn) -> list[str]:
+    """Names of all metrics: the deciding one first, then the same on test."""
+    names = [name for name in outcomes.metric_names(drawn.cells) if name != "best_epoch"]
+    first = [drawn.metric, f"test/{drawn.metric.partition('/')[2]}"]
+    return sorted(names, key=lambda name: first.index(name) if name in first else len(first))
+
+
+def _cells(drawn: Drawn) -> Markup:
+    """A row for each cell: the best first, then what is not finished."""
+    names = _ordered(drawn)
+    sign = -1 if drawn.plan.monitor[1] == "max" else 1
+    rows = []
+    for cell in sorted(drawn.cells, key=lambda cell: sign * cell.metrics.get(drawn.metric, math.inf * sign)):
+        finished = cell.state == "finished"
+        name = tag("a", breakable(cell.id), href=f"{cell.id}/report.html") if finished else breakable(cell.id)
+        state = {
+            "failed": tag("small", "failed", class_="failed"),
+            "begun": tag("small", "half trained"),
+            "waiting": tag("small", "not begun"),
+        }
+        first = tag("td", name, " ", state.get(cell.state, ""), data_value=cell.id, class_="first" if _leads(drawn, cell) else "")
+        numbers = [_numeric(cell.metrics.get(metric), metric) for metric in names]
+        rows.append(tag("tr", first, *numbers))
+    return _sortable(["cell", *names], rows, drawn)
+
+
+def _settings(drawn: Drawn) -> Markup:
+    names = _ordered(drawn)
+    rows = []
+    for score in ranked(drawn.scores, drawn.plan.monitor[1]):
+        cells = drawn.of(score.name)
+        leads = score.name == drawn.found.leader
+        cols = [tag("td", breakable(score.name), data_value=score.name, class_="first" if leads else ""), _numeric(len(cells), "seeds")]
+        for name in names:
+            values = [float(cell.metrics[name]) for cell in cells if name in cell.metrics]
+            spread = statistics.stdev(values) if len(values) > 1 and "/" in name else None
+            cols.append(_numeric(statistics.fmean(values) if values else None, name, spread))
+        rows.append(tag("tr", *cols))
+    return _sortable(["setting", "seeds", *names], rows, drawn)
+
+
+def _leads(drawn: Drawn, cell: Outcome) -> bool:
+    return cell.state == "finished" and drawn.names[cell.key] == drawn.found.leader
+
+
+def _numeric(value: float | None, name: str, spread: float | None = None) -> Markup:
+    if value is None:
+        return tag("td", "–", class_="number", data_value="")
+    text = fixed(value, 4 if abs(value) < 10 else 3) if "/" in name else f"{value:,.0f}" if name != "seconds" else duration(value)
+    around = tag("small", f" ± {spread:.2g}") if spread is not None else ""
+    return tag("td", text, around, class_="number", data_value=repr(float(value)))
+
+
+def _sortable(header: Sequence[str], rows: Sequence[Markup], drawn: Drawn) -> Markup:
+    down = "descending" if drawn.plan.monitor[1] == "max" else "ascending"
+    heads = [
+        tag(
+            "th",
+            breakable(name) if "/" in name else name,
+            scope="col",
+            class_="number" if place else "",
+            aria_sort=down if name == drawn.metric else "none",
+        )
+        for place, name in enumerate(header)
+    ]
+    table = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="sortable")
+    return tag("div", table, class_="scroll", tabindex="0")
+
+
+# ---------------------------------------------------------------- pictures, words
+
+
+def _pictures(drawn: Drawn) -> Markup:
+    """A row for each setting, a column for each picture."""
+    gallery = drawn.gallery
+    if not gallery.strips:
+        return Markup()
+    heads = [tag("th", tag("small", breakable(name)), label, scope="col") for name, label in gallery.heads]
+    cells = {cell.id: cell for cell in drawn.cells}
+    rows = []
+    for name, tiles in gallery.strips.items():
+        value = cells[name].metrics.get(drawn.metric)
+        first = tag(
+            "td",
+            tag("a", breakable(name), href=f"{name}/report.html"),
+            tag("small", tag("br"), breakable(drawn.metric), " ", as_text(value)),
+        )
+        rows.append(tag("tr", first, *(_tile(tile, f"{name}: {head[0]}") for tile, head in zip(tiles, gallery.heads, strict=True))))
+    table = tag("table", tag("thead", tag("tr", tag("th", "cell", scope="col"), *heads)), tag("tbody", *rows), class_="tiles")
+    more = f" The {MOST_STRIPS} best settings of {len(drawn.scores)}." if len(drawn.scores) > MOST_STRIPS else ""
+    seeds = " One seed of each setting." if len(drawn.plan.study.seeds) > 1 else ""
+    lead = tag(
+        "p",
+        f"Pictures of “{gallery.part}”, spread evenly over it, under each cell’s model, best first.{seeds}{more} {gallery.legend}",
+        class_="lead",
+    )
+    return section("The same pictures under each cell", lead, tag("div", table, class_="scroll", tabindex="0"), class_="wide")
+
+
+def _tile(tile: Any, alt: str) -> Markup:
+    source = "data:image/png;base64," + base64.b64encode(tile.png).decode()
+    width, height = struct.unpack(">II", tile.png[16:24])
+    image = tag("img", src=source, alt=f"{alt} {tile.said}".strip(), width=112, height=round(112 * height / width))
+    mark = {True: "✓ ", False: "✗ ", None: ""}[tile.right]
+    colour = {True: "right", False: "wrong", None: ""}[tile.right]
+    return tag("td", image, tag("span", f"{mark}{tile.said}", class_=colour) if tile.said else "")
+
+
+def _failures(drawn: Drawn) -> Markup:
+    failed = [cell for cell in drawn.cells if cell.state == "failed"]
+    if not failed:
+        return Markup()
+    items = [
+        tag("li", tag("b", breakable(cell.id)), ": ", cell.error, " ", tag("a", "output", href=f"logs/{cell.id}.log")) for cell in failed
+    ]
+    lead = tag("p", "The others went on. ", tag("code", "--retry"), " tries these again.", class_="lead")
+    return section("Failed cells", lead, tag("ul", *items))
+
+
+def _references(drawn: Drawn) -> Markup:
+    rows = [reference.model_dump(mode="json") for reference in drawn.plan.recipe.reference]
+    if not rows:
+        return Markup()
+    text = "Reported by others, on real data, with their own split and code"
+    text += ". This study read drawn data: the numbers cannot be compared." if drawn.plan.synthetic else "; a direction, not a target."
+    return section("Others’ numbers", tag("p", text, class_="lead"), tag("ul", *map(reference_item, rows), class_="references"))
+
+
+def _notes(drawn: Drawn) -> Markup:
+    left = outcomes.strangers(drawn.plan)
+    notes = [*drawn.gallery.notes, *([f"cells of an earlier form of the study: {', '.join(left)}"] if left else [])]
+    return section("Not in this report", tag("ul", *(tag("li", note) for note in notes)), class_="missing") if notes else Markup()
+
+
+def _files(drawn: Drawn) -> Markup:
+    plan = drawn.plan
+    recipe = tag("pre", tag("code", plan.recipe.to_yaml()), tabindex="0")
+    study = tag("pre", tag("code", plan.study.text), tabindex="0")
+    words = tag("p", "Changed on the command line: ", tag("code", " ".join(plan.words)), class_="lead") if plan.words else ""
+    return section(
+        "Study", words, details(f"{plan.study.name}.yaml", study), details("Recipe of the first cell, with every default", recipe)
+    )
