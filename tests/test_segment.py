@@ -24,7 +24,8 @@ from zoo.tasks.task import Segments
 from zoo.train import train
 
 CHANGES = ["data.synthetic=always", "data.size=32", "data.workers=0", "backbone={name: unet, pretrained: false, width: 2}"]
-STEPS = ["task.decoder=none", "train.device=cpu", "train.max_steps=8", "train.batch_size=8", "split.val=0.2", "split.test=0.2"]
+STEPS = ["task.decoder=none", "train.device=cpu", "train.max_steps=30", "train.batch_size=8", "split.val=0.2", "split.test=0.2"]
+STEPS += ["task.loss=tversky", "train.lr=0.02"]  # so that its masks hold both classes: one of nothing but ground lies everywhere right
 
 
 @cache
@@ -65,7 +66,7 @@ def test_masks_are_of_the_pictures_own_size(model: Model, pictures: list[Path]) 
     for mask, file in zip(found, pictures, strict=True):
         with Image.open(file) as picture:
             assert mask.classes.shape == (picture.height, picture.width)
-        assert mask.classes.dtype == np.uint8 and set(np.unique(mask.classes)) <= {0, 1}
+        assert mask.classes.dtype == np.uint8 and set(np.unique(mask.classes)) == {0, 1}
         assert mask.path == file and list(mask.shares) == list(model.labels)
         assert sum(mask.shares.values()) == pytest.approx(1)
         assert mask.shares[model.labels[1]] == pytest.approx(float((mask.classes == 1).mean()))
@@ -80,6 +81,14 @@ def test_what_the_preprocessing_cut_off_is_no_class(run: Path, pictures: list[Pa
     assert found.classes.shape == (60, 120)
     assert (found.classes[:, :20] == 255).all() and (found.classes[25:35, 55:65] != 255).all()
     assert sum(found.shares.values()) == pytest.approx(1)
+
+
+def test_of_a_picture_cut_to_less_than_a_pixel_nothing_is_said(run: Path) -> None:
+    model = zoo.load(str(run), device="cpu")
+    model.preprocess.fit = "crop"
+    found = one(model, Image.new("RGB", (1, 200)))
+    assert (found.classes == 255).all()
+    assert set(found.shares.values()) == {0.0}
 
 
 def test_the_mask_is_the_networks(model: Model, pictures: list[Path]) -> None:
@@ -130,6 +139,22 @@ def test_pictures_of_one_name_are_refused_before_the_work(run: Path, pictures: l
     with pytest.raises(DataError, match=rf"would both become {pictures[0].stem}.png; predict their folders one by one"):
         main([str(run), str(pictures[0]), str(other), "--masks", str(tmp_path / "masks")])
     assert not (tmp_path / "masks").exists()
+
+
+def test_no_mask_is_written_over_a_picture(run: Path, pictures: list[Path], tmp_path: Path) -> None:
+    with Image.open(pictures[0]) as opened:
+        opened.save(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    with pytest.raises(DataError, match=r"the mask of .*a\.png would be written over a picture; choose another folder"):
+        main([str(run), str(tmp_path), "--masks", str(tmp_path)])
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+@pytest.mark.parametrize(("folder", "reason"), [("no/where", "there is no folder .*no"), ("file", "is a file")])
+def test_a_folder_that_cannot_be_is_refused_before_the_work(folder: str, reason: str, pictures: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecipeError, match=rf"{reason}; expected a folder"):
+        main(["no such run", str(pictures[0]), "--masks", str(tmp_path / folder)])
 
 
 def test_a_segmentation_writes_no_submission(run: Path, pictures: list[Path], tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Mask:
 
     Attributes:
         classes: (H, W) uint8 of the upright picture's own size: index into the model's labels; 255 where the preprocessing cut it off.
-        shares: class -> its share of the pixels that were seen.
+        shares: class -> its share of the pixels that were seen, 0 if none was.
         path: the picture's file, if it came from one.
     """
 
@@ -210,7 +210,8 @@ class Model:
     def _mask(self, item: Picture, mask: Tensor, size: tuple[int, int]) -> Mask:
         whole = self.preprocess.restore(mask, size).numpy()
         counts = np.bincount(whole.ravel(), minlength=len(self.labels))[: len(self.labels)]
-        return Mask(whole, dict(zip(self.labels, (counts / counts.sum()).tolist(), strict=True)), _path(item))
+        shares = counts / max(1, counts.sum())  # of a very long picture the crop may keep less than one pixel
+        return Mask(whole, dict(zip(self.labels, shares.tolist(), strict=True)), _path(item))
 
 
 def _path(item: Picture) -> Path | None:

@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     for path in (arguments.csv, arguments.submission):
         _refuse_unwritable(path)  # before the work, not after it
+    _refuse_no_folder(arguments.masks)
 
     from zoo.errors import shown
     from zoo.model import load
@@ -65,7 +66,7 @@ def _segment(model: Model, files: Sequence[Path], arguments: argparse.Namespace)
 
     if arguments.submission:
         raise RecipeError("--submission: a segmentation writes none; take --masks FOLDER or --csv FILE")
-    names = _mask_names(files) if arguments.masks else []
+    names = _mask_names(files, arguments.masks) if arguments.masks else []
     masks = model.segment(files, arguments.batch_size)
     if arguments.masks:
         for name, mask in zip(names, masks, strict=True):
@@ -82,13 +83,18 @@ def _segment(model: Model, files: Sequence[Path], arguments: argparse.Namespace)
     return 0
 
 
-def _mask_names(files: Sequence[Path]) -> list[str]:
+def _mask_names(files: Sequence[Path], folder: Path) -> list[str]:
     """A PNG for each picture, under the picture's name."""
-    names = [f"{file.stem}.png" for file in files]
-    for place, name in enumerate(names):
-        if (first := names.index(name)) != place:
-            raise DataError(f"--masks: {files[first]} and {files[place]} would both become {name}; predict their folders one by one")
-    return names
+    first: dict[str, Path] = {}
+    pictures = {file.resolve() for file in files}
+    for file in files:
+        name = f"{file.stem}.png"
+        if name in first:
+            raise DataError(f"--masks: {first[name]} and {file} would both become {name}; predict their folders one by one")
+        if (folder / name).resolve() in pictures:
+            raise DataError(f"--masks {folder}: the mask of {file} would be written over a picture; choose another folder")
+        first[name] = file
+    return list(first)
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
@@ -136,6 +142,12 @@ def _write_rows(path: Path, header: Sequence[str], rows: Sequence[Sequence[objec
 def _no_formula(path: str) -> str:
     """The same file under a name that spreadsheets do not take for a formula: `=1.png` -> `./=1.png`."""
     return f"./{path}" if path[0] in "=+-@\t\r" else path
+
+
+def _refuse_no_folder(path: Path | None) -> None:
+    if path is not None and not path.is_dir() and (path.exists() or not path.parent.is_dir()):
+        reason = "is a file" if path.exists() else f"there is no folder {path.parent}"
+        raise RecipeError(f"{path}: {reason}; expected a folder, there already or new in one that is")
 
 
 @contextmanager

@@ -87,10 +87,14 @@ def test_other_values_of_indexed_masks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"), [(BINARY, r"0 and 255 \(7, 8, 9, 10 \.\.\.\)"), (INDEXED, r"0 to 3 and 255 \(7, 8, 9, 10 \.\.\.\)")]
+    ("values", "told"),
+    [
+        (BINARY, r"0 and 255 \(7, 8, 9, 10 \.\.\.\); if they are class numbers, set data\.values=indexed; else "),
+        (INDEXED, r"0 to 3 and 255 \(7, 8, 9, 10 \.\.\.\); "),
+    ],
 )
 def test_an_error_tells_the_values_and_the_way_out(tmp_path: Path, values: MaskValues, told: str) -> None:
-    with pytest.raises(DataError, match=rf"m\.png: 6 pixels of other values than {told}; data\.unexpected says"):
+    with pytest.raises(DataError, match=rf"m\.png: 6 pixels of other values than {told}data\.unexpected says"):
         read_mask(file(tmp_path, [[0, 7, 7, 8, 9, 10, 11, 255]]), values)
 
 

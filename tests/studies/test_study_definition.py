@@ -165,6 +165,10 @@ def test_ids_are_names_of_folders() -> None:
             ("changes: {", "search: random\nsettings: 9\nchanges: {"),
             ["mine.yaml: `settings: 9` of the 4 that there are: set `search: grid`"],
         ),
+        (
+            ("train.lr: [1e-2, 1e-3]", "train.epochs: {low: 1, high: 3}\nsearch: tpe\nsettings: 9"),
+            ["mine.yaml: `settings: 9` of the 6 that there are: ask for fewer, or list the values of the ranges and set `search: grid`"],
+        ),
         (("changes: {", "seeds: []\nchanges: {"), ["mine.yaml:9:1: `seeds`: expected at least 1 values, found []"]),
         (("changes: {", "seeds: [-1]\nchanges: {"), ["mine.yaml:9:9: `seeds.0`: expected at least 0, found -1"]),
     ],
@@ -200,6 +204,13 @@ def test_two_settings_of_one_name_are_refused(tmp_path: Path) -> None:
     assert "would both be called 'x_y-lr0.01-0': give their values other names" in found[0]
 
 
+def test_names_too_long_for_a_folder_are_refused(tmp_path: Path) -> None:
+    for letter, most in (("x", 130), ("\N{CJK UNIFIED IDEOGRAPH-6C49}", 45)):
+        text = STUDY.replace("a: {", f"{letter * most}: {{")
+        assert len(plan(tmp_path, text).cells) == 4
+        assert "is too long for a folder's name" in wrong(tmp_path, text.replace(letter * most, letter * (most + 20)))[0]
+
+
 def test_too_many_cells_are_refused(tmp_path: Path) -> None:
     many = ", ".join(str(number) for number in range(1, 600))
     assert "1,198 settings with 1 seeds are more than 1000 cells" in wrong(tmp_path, STUDY.replace("1e-2, 1e-3", many))[0]
@@ -215,6 +226,8 @@ def test_a_study_may_not_be_called_like_a_recipe(tmp_path: Path) -> None:
 def test_a_study_that_is_not_there_suggests() -> None:
     with pytest.raises(RecipeError, match=r"no such study \(did you mean `ph2_networks_by_losses`\?\)"):
         definition.read("ph2_network_by_losses")
+    with pytest.raises(RecipeError, match="no such study"):
+        definition.read("y" * 300)
 
 
 def test_help_and_check_load_nothing_heavy(tmp_path: Path) -> None:

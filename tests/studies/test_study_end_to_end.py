@@ -91,6 +91,21 @@ def check_page(file: Path) -> None:
     assert "val/accuracy" in tiles
 
 
+@pytest.mark.usefixtures("one_thread")
+def test_parts_may_differ_between_cells(tmp_path: Path, home: Path) -> None:
+    """One that has no test part cannot show its pictures beside the others."""
+    text = STUDY.replace("axes:", "axes:\n  split.test: [0.2, 0.0]").replace("epochs: 3", "epochs: 1, max_steps: 1")
+    (tmp_path / "parts.yaml").write_text(text)
+    plan = Plan(definition.read(tmp_path / "parts.yaml"))
+    cells = [plan.cells[0], plan.cells[2]]
+    for cell in cells:
+        outcomes.prepare(cell, home / "runs" / "parts" / cell.id)
+        train("", resume=home / "runs" / "parts" / cell.id)
+    found = gallery([outcome for outcome in outcomes.outcomes(plan) if outcome.state == "finished"])
+    assert (found.part, list(found.strips), found.legend) == ("test", [cells[0].id], "")
+    assert found.notes[0].startswith(f"{cells[1].id} is not among the pictures: its split differs, and ")
+
+
 def test_a_cell_that_cannot_be_drawn_is_named(tmp_path: Path, home: Path) -> None:
     folder = home / "runs" / "x" / "a-0"
     folder.mkdir(parents=True)

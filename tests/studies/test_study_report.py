@@ -210,6 +210,15 @@ def test_only_our_style_and_script_run(drawn: Page) -> None:
     assert "style=" not in page
 
 
+def test_the_page_shows_what_was_trained_and_how_to_draw_it_again(drawn: Page) -> None:
+    drawn()
+    recipe, file = drawn.home / CELLS[0] / "recipe.yaml", drawn.folder / "mine.yaml"
+    recipe.write_text(re.sub(r"epochs: \d+", "epochs: 777", recipe.read_text()))  # as `train.epochs=777` would
+    text = Words(drawn.again(file)).text
+    assert "epochs: 777" in text
+    assert f"python -m zoo.study {file} --report" in text
+
+
 def test_results_are_a_row_a_cell(drawn: Page) -> None:
     drawn(BEST)
     lines = (drawn.home / "results.csv").read_text().splitlines()

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 from faked import CELLS, STUDY, Trainings, calls, said, started, write
 
-from zoo.errors import RecipeError
+from zoo.errors import RecipeError, ZooError
 from zoo.finding import find_run
 from zoo.run import Run
 from zoo.studies import outcomes, work
@@ -138,6 +138,19 @@ def test_a_lost_journal_loses_nothing(damage: str, tmp_path: Path, home: Path, t
     trainings()
     assert study(file).result() == 0
     assert [calls(home).count(name) for name in CELLS] == [1, 1, 2, 2]
+
+
+def test_a_damaged_journal_is_named(tmp_path: Path, home: Path, trainings: Install) -> None:
+    file, journal = write(tmp_path), home / "runs" / "mine" / "journal.log"
+    trainings()
+    study(file)
+    for line in (b"{torn\n", b"\xff\x00\n", b"[]\n"):
+        journal.write_bytes(line + journal.read_bytes())
+        with pytest.raises(ZooError, match=r"journal\.log: damaged .*: remove it"):
+            study(file)
+    journal.unlink()
+    assert study(file).result() == 0
+    assert len(calls(home)) == 4
 
 
 # ---------------------------------------------------------------- failures
@@ -328,6 +341,16 @@ def test_tpe_learns_from_what_was_found(tmp_path: Path, home: Path, trainings: I
     order = [abs(float(name.split("-")[0][2:]) - 0.3) for name in calls(home)]
     assert len(order) == 24
     assert statistics.median(order[10:]) < statistics.median(order[:10]) / 2
+
+
+def test_axes_that_changed_places_are_another_form(tmp_path: Path, home: Path, trainings: Install) -> None:
+    """Not the same cells twice, under two names."""
+    first, second = "  train.lr: {low: 0.001, high: 0.1}\n", "  network: {a: {backbone.name: resnet18}, b: {backbone.name: resnet34}}\n"
+    text = "recipe: image_folder\naxes:\n{}{}changes: {{data.synthetic: always}}\nsearch: tpe\nsettings: 2\n"
+    study(write(tmp_path, text.format(first, second)))
+    study(write(tmp_path, text.format(second, first)))
+    assert len(rows(home)) == 2
+    assert all(row["cell"].startswith(row["network"]) for row in rows(home))
 
 
 def test_a_drawn_setting_that_cannot_be_is_left_out(

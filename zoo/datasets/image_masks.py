@@ -188,5 +188,6 @@ def _left_over(root: Path, left: list[Path], unpaired: str, most: int = 8) -> st
         return f"left out (data.unpaired: skip): {'; '.join(told)}"
     raise DataError(
         f"{shown(root)}: {'; '.join(told)}. A picture and its mask have equal names, but for their endings and for a beginning or an "
-        "end that all masks (or all pictures) share. Rename or add files, or set data.unpaired=skip to leave these out."
+        "end that all masks (or all pictures) share, and no third file has that name. Rename or add files, or set data.unpaired=skip to "
+        "leave these out."
     )

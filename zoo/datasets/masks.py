@@ -67,10 +67,11 @@ def read_mask(path: Path, values: MaskValues) -> tuple[Image.Image, dict[int, in
             raise DataError(f"{shown(path)}: broken or truncated ({error or type(error).__name__})") from error
     if numbers is None:
         colours = f"a mask of mode {picture.mode}; expected one number a pixel, grey or palette, of 8 bits"
-        raise DataError(f"{shown(path)}: {colours}: turn its colours into class numbers and save it as a grey PNG")
+        raise DataError(f"{shown(path)}: {colours}: turn its colours into class numbers and save it as a grey PNG of 8 bits")
     table, odd = values.table(numbers.histogram())
     if odd and values.unexpected == "error":
-        raise DataError(f"{shown(path)}: {told(odd, values)}; data.unexpected says what becomes of them")
+        numbered = "if they are class numbers, set data.values=indexed; else " if values.binary and max(odd) < 32 else ""
+        raise DataError(f"{shown(path)}: {told(odd, values)}; {numbered}data.unexpected says what becomes of them")
     return numbers.point(table), odd
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -146,7 +147,7 @@ def read(path: str | Path) -> Study:
 
 def _find(path: str | Path) -> Path:
     file, known = Path(path), studies()
-    if not file.is_file():
+    if not os.path.isfile(file):  # not Path.is_file, which raises on names too long or with a NUL
         if str(path) not in known:
             folders = ", ".join(str(folder / "studies") for folder in paths.recipe_folders())
             raise RecipeError(f"{path}: no such study{nearest(file.stem, known)}; looked in {folders}")
@@ -174,7 +175,7 @@ def _document(file: Path) -> Document:
 
 def _base_file(name: str, study: Path) -> str | Path:
     beside = study.parent / name
-    return beside if beside.is_file() else name
+    return beside if os.path.isfile(beside) else name
 
 
 def _base(name: str, study: Path, document: Document) -> Document | None:

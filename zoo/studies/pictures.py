@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import ZooError
+from zoo.errors import DataError, ZooError
 from zoo.studies.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def gallery(cells: Sequence[Outcome]) -> Gallery:
             notes.append(f"{cell.id} is not among the pictures: {error}")
         except Exception as error:  # a task's or library's own, on a model that was trained elsewhere
             notes.append(f"{cell.id} is not among the pictures: {type(error).__name__}: {error}")
-    masks = any(record.mask is not None for data in known.values() for record in data.parts()[part])
+    masks = any(data.source.masks is not None for data in known.values())
     return Gallery(part, heads, strips, notes, OUTLINES if masks else "")
 
 
@@ -102,7 +102,9 @@ def _strip(model: Model, data: Loaders, part: str, ids: Sequence[str]) -> list[T
 
     from zoo.datasets.loaders import collate, to_device
 
-    rows = {record.id: row for row, record in enumerate(data.parts()[part])}
+    rows = {record.id: row for row, record in enumerate(data.parts().get(part, ()))}
+    if absent := [name for name in ids if name not in rows]:
+        raise DataError(f"its split differs, and {absent[0]} is not in its part {part!r}")
     samples = [data.pictures(part)[rows[name]] for name in ids]
     batch = collate(samples)
     if "error" in batch:

@@ -22,6 +22,8 @@ from zoo.run import FREE
 from zoo.studies.definition import Axis, Change, Scalar, Study
 
 MOST_CELLS = 1000
+MOST_BYTES = 150
+"""Of a cell's id: file systems take 255, and what is named after it has endings."""
 Setting = Mapping[str, Scalar]
 """Axis -> where it stands, in the order of the axes."""
 
@@ -56,6 +58,7 @@ class Plan:
         self.study, self.words = study, tuple(words)
         _refuse_seed(words)
         _check_base(study)
+        _check_size(study)
         settings = list(_drawn(study)) if study.search != "tpe" else []
         # A range's ends and all values of the others stand for what may be drawn between them.
         self._check_all(settings if study.search == "grid" else [*settings, *_corners(study.axes)])
@@ -79,7 +82,8 @@ class Plan:
     def has(self, setting: Mapping[str, Any], seed: int) -> bool:
         """Whether such a cell belongs to the study as it stands now."""
         axes = self.study.axes
-        fits = setting.keys() == {axis.name for axis in axes} and all(axis.holds(setting[axis.name]) for axis in axes)
+        # The order counts: it is that of the words in a cell's id.
+        fits = list(setting) == [axis.name for axis in axes] and all(axis.holds(setting[axis.name]) for axis in axes)
         return fits and seed in self.study.seeds and (self.study.search == "tpe" or cell_id(setting, seed) in self.ids)
 
     def ordered(self, setting: Mapping[str, Any]) -> dict[str, Scalar]:
@@ -162,6 +166,14 @@ def _check_base(study: Study) -> None:
         raise RecipeError("\n".join(dict.fromkeys(map(str, problems))))
 
 
+def _check_size(study: Study) -> None:
+    """Raise if more settings shall be drawn than there are: a search would ask for them in vain."""
+    total = math.prod(map(_size, study.axes))
+    if study.settings > total:
+        listed = "set" if all(axis.values for axis in study.axes) else "ask for fewer, or list the values of the ranges and set"
+        raise RecipeError(f"{study.file}: `settings: {study.settings}` of the {total} that there are: {listed} `search: grid`")
+
+
 def _check_ids(settings: Sequence[Setting]) -> None:
     """Raise if two settings' runs would lie in one folder, or in one whose name is too long."""
     seen: dict[str, Setting] = {}
@@ -169,7 +181,7 @@ def _check_ids(settings: Sequence[Setting]) -> None:
         name = cell_id(setting, 0)
         if name in seen and seen[name] != setting:
             raise RecipeError(f"axes: {dict(seen[name])} and {dict(setting)} would both be called {name!r}: give their values other names")
-        if len(name) > 150:
+        if len(name.encode("utf-8", "surrogateescape")) > MOST_BYTES:
             raise RecipeError(f"axes: {name[:60]!r}... is too long for a folder's name: give the values shorter names")
         seen[name] = setting
 
@@ -268,8 +280,6 @@ def _drawn(study: Study) -> Iterator[dict[str, Scalar]]:
         raise RecipeError(
             f"{study.file}: {wished:,.0f} settings with {len(study.seeds)} seeds are more than {MOST_CELLS} cells: leave some out"
         )
-    if wished > total:
-        raise RecipeError(f"{study.file}: `settings: {study.settings}` of the {total} that there are: set `search: grid`")
     if study.search == "grid":
         yield from _grid(study.axes)
         return

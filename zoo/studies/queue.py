@@ -23,7 +23,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
-from zoo.errors import RecipeError
+from zoo.errors import RecipeError, ZooError
 from zoo.studies.definition import Axis
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -50,6 +50,7 @@ class Queue:
 
     Raises:
         RecipeError: the database cannot be opened.
+        ZooError: the journal is damaged.
     """
 
     def __init__(self, where: Path | str, name: str, axes: Sequence[Axis], mode: str, seed: int) -> None:
@@ -116,8 +117,7 @@ def _distribution(axis: Axis) -> optuna.distributions.BaseDistribution:
 
 def _storage(where: Path | str) -> BaseStorage:
     if isinstance(where, Path):
-        _mend(where)
-        return JournalStorage(JournalFileBackend(str(where), _lock(where)))
+        return _journal(where)
     try:
         return optuna.storages.get_storage(where)
     except ImportError as error:
@@ -128,6 +128,17 @@ def _storage(where: Path | str) -> BaseStorage:
         raise RecipeError(
             f"--storage {where.partition(':')[0]}://...: cannot be opened ({reason}); expected an URL such as sqlite:///study.db or "
             "postgresql://user@host/name"
+        ) from error
+
+
+def _journal(file: Path) -> BaseStorage:
+    _mend(file)
+    try:
+        return JournalStorage(JournalFileBackend(str(file), _lock(file)))
+    except (ValueError, KeyError, TypeError) as error:  # what Optuna meets in a line that it did not write
+        raise ZooError(
+            f"{file}: damaged ({error}): remove it when nothing works on the study, and give the same command again; what is finished "
+            "lies in the cells' folders"
         ) from error
 
 

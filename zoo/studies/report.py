@@ -10,6 +10,7 @@ import base64
 import hashlib
 import io
 import math
+import shlex
 import statistics
 import struct
 from collections.abc import Mapping, Sequence
@@ -126,7 +127,7 @@ def page(drawn: Drawn) -> str:
         tag("style", Markup(style)),
     )
     parts = (_hero(drawn, title), _figures(drawn), _tables(drawn), _pictures(drawn), _failures(drawn), _references(drawn), _notes(drawn))
-    command = tag("code", f"python -m zoo.study {drawn.plan.study.name} --report")
+    command = tag("code", shlex.join(["python", "-m", "zoo.study", str(drawn.plan.study.file), *drawn.plan.words, "--report"]))
     footer = tag("footer", "Drawn by zoo from the folders of the cells. To draw it again: ", command)
     body = tag("body", tag("main", *parts, _files(drawn)), footer, tag("script", Markup(_SORT)))
     return "<!doctype html>\n" + tag("html", head, body, lang="en")
@@ -429,9 +430,15 @@ def _notes(drawn: Drawn) -> Markup:
     return section("Not in this report", tag("ul", *(tag("li", note) for note in notes)), class_="missing") if notes else Markup()
 
 
+def _first_recipe(drawn: Drawn) -> str:
+    """As it was trained: perhaps with changes on a command line that are not given again for the page."""
+    kept = [file for cell in drawn.cells if (file := cell.folder / "recipe.yaml").is_file()]
+    return kept[0].read_text(encoding="utf-8", errors="replace") if kept else drawn.plan.recipe.to_yaml()
+
+
 def _files(drawn: Drawn) -> Markup:
     plan = drawn.plan
-    recipe = tag("pre", tag("code", plan.recipe.to_yaml()), tabindex="0")
+    recipe = tag("pre", tag("code", _first_recipe(drawn)), tabindex="0")
     study = tag("pre", tag("code", plan.study.text), tabindex="0")
     words = tag("p", "Changed on the command line: ", tag("code", " ".join(plan.words)), class_="lead") if plan.words else ""
     return section(
