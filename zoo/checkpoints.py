@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,8 +154,10 @@ class Checkpoints:
         self._prune(manifest)
 
     def _write(self, name: str, content: bytes) -> File:
-        write_bytes(self.folder / name, content)
-        return File(name, len(content), hashlib.sha256(content).hexdigest())
+        with ThreadPoolExecutor(1) as side:  # neither waits for the other: one computes, one waits for the disk
+            digest = side.submit(lambda: hashlib.sha256(content).hexdigest())
+            write_bytes(self.folder / name, content)
+        return File(name, len(content), digest.result())
 
     def _prune(self, known: Manifest) -> None:
         files = [file for saved in known.states.values() for file in (saved.tensors, saved.plain)] + [*known.weights.values()]
