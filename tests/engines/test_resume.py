@@ -307,3 +307,18 @@ def test_a_save_that_is_cut_off_leaves_the_one_before(monkeypatch: pytest.Monkey
     (run.folder / "checkpoints" / ".9.safetensors.partial").write_bytes(b"cut off")
     assert same(resumed(run.folder, options), whole)
     assert not list((run.folder / "checkpoints").glob(".*")), "what was left half-written is cleared away"
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 4])
+def test_a_signal_is_not_lost_while_processes_agree(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes when this process has said that there was none, and waits for what the others say."""
+    calls = iter(range(1, 1000))
+
+    def most(value: float) -> int:
+        if next(calls) == call:
+            signal.raise_signal(signal.SIGTERM)
+        return int(value)
+
+    monkeypatch.setattr("zoo.engines.fit.most", most)
+    with pytest.raises(StoppedError), Run.open(recipe()) as run:
+        fit(run)

@@ -231,8 +231,9 @@ class Fit:
             self.signal = self.signal or TIME_UP
         if not self.done and self.every.due(edge):
             self._save()
-        self.signal = most(self.signal)  # it may have reached one process only, and all stop after the same step
-        if self.signal:
+        agreed = most(self.signal)  # it may have reached one process only, and all stop after the same step
+        if agreed:  # else one that has come meanwhile waits for the next step: it must not be written over
+            self.signal = agreed
             self._stop()
         return losses
 
