@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,6 @@ import zoo
 from zoo.train import train
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture
-def real(monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = Path(os.environ["ZOO_REAL_DATA"])
-    monkeypatch.setenv("TORCH_HOME", str(folder / "torch_home"))
-    return folder
 
 
 def test_a_few_epochs_find_more_than_a_threshold_does(real: Path) -> None:
