@@ -55,6 +55,15 @@ def unwritable(path: Path, error: OSError) -> ZooError:
     return ZooError(f"{path}: cannot be written ({error.strerror or error}): {remedy}; what was written before is whole")
 
 
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file with one JSON object a line; [] if it is not there. Other lines, such as a last one cut off, are left out."""
+    rows = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
+        with contextlib.suppress(ValueError, RecursionError):
+            rows.append(json.loads(line))
+    return [row for row in rows if isinstance(row, dict)]
+
+
 def read_json(path: Path) -> Any:
     """Plain data of a JSON file; None if it is not there.
 

@@ -27,7 +27,7 @@ from zoo import paths
 from zoo.checkpoints import Checkpoints, State, to_bytes
 from zoo.document import read_text
 from zoo.errors import DivergedError, RecipeError, ZooError
-from zoo.files import read_json, unwritable, write_bytes
+from zoo.files import read_json, read_rows, unwritable, write_bytes
 from zoo.progress import say
 from zoo.ranks import first_only, ranks, told
 from zoo.recipe import Recipe
@@ -220,12 +220,7 @@ class Run:
 
     def history(self) -> list[dict[str, Any]]:
         """The rows so far; a last row that was cut off is left out."""
-        path = self.folder / "history.jsonl"
-        rows = []
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
-            with contextlib.suppress(ValueError, RecursionError):
-                rows.append(json.loads(line))
-        return [row for row in rows if isinstance(row, dict)]
+        return read_rows(self.folder / "history.jsonl")
 
     @first_only
     def cut_history(self, step: int) -> None:
@@ -311,18 +306,23 @@ def going_on(run: Run, changes: Sequence[str], force: bool = False) -> tuple[Rec
         RecipeError: a change is wrong, or would make another run of it (unless `force`).
     """
     recipe = run.recipe.changed(changes)
-    before, after = _flat(run.recipe.to_dict()), _flat(recipe.to_dict())
-    other = [
-        f"{key}={after.get(key)} (was {before.get(key)})"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key) and not any(key == free or key.startswith(f"{free}.") for free in FREE)
-    ]
+    other = differences(run.recipe, recipe, FREE)
     if other and not force:
         raise RecipeError(
             f"--resume {run.folder}: {', '.join(other)}: a run goes on as it was begun, or its numbers mean nothing. Start a new run, or "
             f"say --force, and the run is marked. Free to change are {', '.join(FREE[3:])}"
         )
     return recipe, other
+
+
+def differences(stored: Recipe, wished: Recipe, free: Sequence[str]) -> list[str]:
+    """What of a recipe differs from the one that was trained, but for keys that are free to change: `key=now (was then)`."""
+    before, after = _flat(stored.to_dict()), _flat(wished.to_dict())
+    return [
+        f"{key}={after.get(key)} (was {before.get(key)})"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key) and not any(key == name or key.startswith(f"{name}.") for name in free)
+    ]
 
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:

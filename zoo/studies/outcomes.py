@@ -16,7 +16,7 @@ from typing import Any, Literal
 from zoo import facts
 from zoo.cells import guarded
 from zoo.errors import ZooError
-from zoo.files import read_json, write_bytes
+from zoo.files import read_json, read_rows, write_bytes
 from zoo.run import Run, environment
 from zoo.studies.plan import Cell, Plan, cell_id
 
@@ -82,7 +82,7 @@ def read(folder: Path) -> Outcome | None:
     state: State = "finished" if finished else "failed" if error else "begun"
     return Outcome(
         *(folder.name, setting, seed, folder, state, metrics if finished else {}),
-        history=_history(folder),
+        history=read_rows(folder / "history.jsonl"),
         error=error,
         fingerprint=str(split.get("fingerprint") or "") if finished else "",
         sizes=sizes if isinstance(sizes := split.get("sizes"), dict) else {},
@@ -98,18 +98,6 @@ def _json(file: Path) -> dict[str, Any]:
         found = read_json(file)
         return found if isinstance(found, dict) else {}
     return {}
-
-
-def _history(folder: Path) -> list[dict[str, Any]]:
-    if not (folder / "history.jsonl").is_file():
-        return []
-    import json
-
-    rows = []
-    for line in (folder / "history.jsonl").read_text(encoding="utf-8", errors="replace").splitlines():
-        with contextlib.suppress(ValueError, RecursionError):
-            rows.append(json.loads(line))
-    return [row for row in rows if isinstance(row, dict)]
 
 
 # ---------------------------------------------------------------- writing

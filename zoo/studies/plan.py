@@ -18,7 +18,6 @@ from zoo.checking import check, layered
 from zoo.document import Document, Problem
 from zoo.errors import RecipeError
 from zoo.recipe import Recipe, reads_synthetic
-from zoo.run import FREE
 from zoo.studies.definition import Axis, Change, Scalar, Study
 
 MOST_CELLS = 1000
@@ -202,27 +201,6 @@ def _check_together(recipes: Mapping[str, Recipe]) -> None:
             raise RecipeError(f"axes: {first_name!r} and {name!r} differ in `monitor`, which decides which is best: give all one")
         if recipe.synthetic != first.synthetic:
             raise RecipeError(f"axes: {first_name!r} and {name!r} read real and drawn data, which are never compared: give all one kind")
-
-
-def differences(stored: Recipe, planned: Recipe) -> list[str]:
-    """What in a cell's recipe would make other results than the one it was begun with: `key=now (was then)`."""
-    free = [key for key in FREE if key not in ("train.epochs", "train.max_steps")]
-    before, after = dotted(stored.to_dict()), dotted(planned.to_dict())
-    return [
-        f"{key}={after.get(key)} (was {before.get(key)})"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key) and not any(key == name or key.startswith(f"{name}.") for name in free)
-    ]
-
-
-def dotted(value: Any, key: str = "") -> dict[str, Any]:
-    """Nested sections -> dotted keys."""
-    if not isinstance(value, dict) or not value:
-        return {key: value}
-    found: dict[str, Any] = {}
-    for name, inner in value.items():
-        found |= dotted(inner, f"{key}.{name}" if key else name)
-    return found
 
 
 # ---------------------------------------------------------------- settings

@@ -23,15 +23,17 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import RecipeError
 from zoo.launch import GRACE, ORDERLY, PIPE, SIGNALLED
 from zoo.progress import clock, say
-from zoo.run import Run
+from zoo.run import FREE, Run, differences
 from zoo.studies import outcomes
 from zoo.studies.locks import Lock, alone, held, hold
-from zoo.studies.plan import Cell, Plan, cell_id, differences
+from zoo.studies.plan import Cell, Plan, cell_id
 
 if TYPE_CHECKING:  # it brings Optuna
     from zoo.studies.queue import Queue, Ticket
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+FREE_OF_CELLS = tuple(key for key in FREE if key not in ("train.epochs", "train.max_steps"))
+"""What may change in a cell's recipe after it was begun: not its length, which would make other results."""
 AGAIN = 2.0
 """Seconds between two looks at a queue that had nothing for this process."""
 
@@ -330,7 +332,7 @@ def changes(outcome: outcomes.Outcome, cell: Cell) -> list[str]:
     """What differs between the recipe that a cell was begun with and the one it would have now."""
     if not (outcome.folder / "recipe.yaml").is_file():
         return []
-    return differences(Run.read(outcome.folder).recipe, cell.recipe)
+    return differences(Run.read(outcome.folder).recipe, cell.recipe, FREE_OF_CELLS)
 
 
 def _reason(code: int, log: Path, said: int) -> str:
