@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -278,18 +277,11 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def cost(*python: str) -> tuple[set[str], float]:
-    """Imported packages and CPU seconds of a Python process, the least of three: other work on the machine adds to it."""
-    seconds = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        ended = zoo(python=python)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert ended.returncode == 0, ended.stderr
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        if seconds[-1] < 0.1:
-            break
-    return {module.partition(".")[0] for module in ended.stderr.split()}, min(seconds)
+def imports(*python: str) -> set[str]:
+    """The packages that a Python process had imported at its end."""
+    ended = zoo(python=python)
+    assert ended.returncode == 0, ended.stderr
+    return {module.partition(".")[0] for module in ended.stderr.split()}
 
 
 @pytest.mark.parametrize(
@@ -307,16 +299,13 @@ def cost(*python: str) -> tuple[set[str], float]:
     ids=" ".join,
 )
 def test_light_commands(words: list[str], absent: set[str]) -> None:
-    imported, seconds = cost("-c", PROBE, *words)
+    imported = imports("-c", PROBE, *words)  # what they cost in seconds: tests/benchmarks/startup.py
     assert "zoo" in imported
     assert not imported & absent
-    assert seconds < (0.6 if words == ["schema"] else 0.35)  # the schema is of every source, backbone and task there is
 
 
 def test_importing_zoo_is_light() -> None:
-    imported, seconds = cost("-c", "import sys, zoo; zoo.list_recipes(); print(*sys.modules, file=sys.stderr)")
-    assert not imported & LIGHT
-    assert seconds < 0.15
+    assert not imports("-c", "import sys, zoo; zoo.list_recipes(); print(*sys.modules, file=sys.stderr)") & LIGHT
 
 
 # ---------------------------------------------------------------- folders
