@@ -78,6 +78,7 @@ def check_records(source: Source) -> None:
             assert all(type(record.label) is int and 0 <= record.label < len(source.labels) for record in records), (
                 f"{part}: a label out of range"
             )
+    assert all(len(record.attributes or ()) == len(source.attributes) for record in everyone), "attributes: a value for each"
     grouped = any(record.group is not None for record in everyone)
     assert grouped == (source.groups is not None), "`groups` says what groups are if there are any"
     assert source.channels in (1, 3)
@@ -101,7 +102,9 @@ def check_reading(source: Source) -> None:
         for record in records[:3]:
             picture, fields = source.read(record)
             assert picture.mode == {1: "L", 3: "RGB"}[source.channels]
-            assert fields.get("label") == record.label and fields.get("group") == record.stratum
+            assert fields.get("label") == record.label
+            assert fields.get("group") == (record.group if record.stratum is None else record.stratum)
+            assert fields.get("attributes") == record.attributes
             assert ("mask" in fields) == (record.mask is not None)
             if "mask" in fields:
                 mask = fields["mask"]

@@ -172,7 +172,7 @@ def named_model(kind: registry.Kind, name: str, base: type[Section]) -> type[Sec
     fields = _fields(name, registry.options(kind, name))
     if kind == "datasets":
         listed = tuple.__class_getitem__((_augmentations(), ...))
-        fields |= {key: (listed, base.model_fields[key]) for key in ("augment", "augment_rare")}
+        fields |= {key: (listed, base.model_fields[key]) for key in ("augment", "augment_rare", "corrupt")}
     model: type[Section] = create_model(f"{base.__name__}_{name}", __base__=base, **fields)
     return model
 

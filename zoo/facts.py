@@ -36,7 +36,8 @@ class _Spec(BaseModel):
     counts: Annotated[tuple[Annotated[int, Ge(0)], ...], MOST] = ()
     weights: Annotated[tuple[Annotated[float, Ge(0)], ...], MOST] = ()
     groups: Name | None = None
-    truth: Literal["label", "mask"] = "label"
+    truth: Literal["label", "mask", "none"] = "label"
+    attributes: Annotated[tuple[Name, ...], MOST] = ()
 
 
 class _Split(BaseModel):
@@ -95,6 +96,8 @@ def spec(data: Any) -> DataSpec:
     labels = checked.labels
     if len(set(labels)) < len(labels):
         raise ValueError("two of its labels are equal")
+    if len(set(checked.attributes)) < len(checked.attributes):
+        raise ValueError("two of its attributes are equal")
     for name, values in (("counts", checked.counts), ("weights", checked.weights)):
         if values and len(values) != len(labels):
             raise ValueError(f"{len(values)} {name} for {len(labels)} labels")

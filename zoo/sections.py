@@ -49,6 +49,10 @@ class Data(Section):
     crop: Annotated[float, Gt(0), Le(1)] = Field(0.875, description="with fit crop: the part of the resized picture that is kept")
     augment: tuple[Any, ...] = Field((), description="transforms of training pictures, in order")
     augment_rare: tuple[Any, ...] = Field((), description="transforms of the repeats that balance: augmented_sampler adds")
+    binarize: bool = Field(
+        False, description="each pixel becomes black or white by chance, its grey the chance of white; for evaluation once for all"
+    )
+    corrupt: tuple[Any, ...] = Field((), description="transforms that spoil all pictures, which are then to be made whole again")
     balance: Literal["none", "loss_weights", "sampler", "augmented_sampler"] = Field(
         "none", description="what is done about unequal classes"
     )

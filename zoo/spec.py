@@ -17,7 +17,9 @@ class DataSpec:
         counts: training pictures per class; `()` when not counted.
         weights: weight of each class in the loss, mean 1 over the training pictures; `()` for equal weights.
         groups: what keeps samples together in a split ("video", "person"), or None.
-        truth: the field of a sample that says what is right: "label", one of the labels for the picture, or "mask", one for each pixel.
+        truth: the field of a sample that says what is right: "label", one of the labels for the picture, "mask", one for each pixel, or
+            "none" where pictures are all there is.
+        attributes: names of the real values that each picture has ("Smiling"), positive where it is present.
     """
 
     channels: int
@@ -27,6 +29,7 @@ class DataSpec:
     weights: tuple[float, ...] = ()
     groups: str | None = None
     truth: str = "label"
+    attributes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The plain data that `from_json` reads back."""
@@ -43,4 +46,5 @@ class DataSpec:
             weights=tuple(float(weight) for weight in data.get("weights", ())),
             groups=data.get("groups"),
             truth=str(data.get("truth", "label")),
+            attributes=tuple(str(name) for name in data.get("attributes", ())),
         )

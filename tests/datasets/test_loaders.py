@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import traceback
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -16,8 +18,10 @@ from torch import Tensor
 
 from zoo.datasets.image_folder import ImageFolder
 from zoo.datasets.loaders import Endless, Loaders, class_counts, collate, loss_weights, seeded, to_device
+from zoo.datasets.source import Source
 from zoo.errors import DataError, RecipeError
 from zoo.recipe import Recipe
+from zoo.spec import DataSpec
 
 RECIPE = """
 question: Which?
@@ -286,3 +290,76 @@ def test_skipped_files_are_counted_and_noted(root: Path) -> None:
 def test_collate_keeps_what_is_no_number_as_a_list() -> None:
     batch = collate([{"image": torch.zeros(3), "label": 1, "path": "a"}, {"image": torch.ones(3), "label": 2, "path": "b"}])
     assert batch["image"].shape == (2, 3) and batch["label"].tolist() == [1, 2] and batch["path"] == ["a", "b"]
+
+
+# ---------------------------------------------------------------- spoilt and binarised pictures
+
+
+SPOILT = ("data.augment=[flip]", "data.corrupt=[{name: noise, sigma: 0.2, p: 1.0}]")
+
+
+def test_spoilt_pictures_come_with_the_whole_ones(root: Path) -> None:
+    data = loaders(root, *SPOILT)
+    (batch,) = first(data, 1)
+    assert batch["clean"].shape == batch["image"].shape and batch["clean"].dtype == torch.uint8
+    difference = (batch["image"].float() - batch["clean"].float()).std() / 255
+    assert 0.1 < difference < 0.2  # clipped at the ends of the range
+    plain = loaders(root, "data.augment=[flip]")
+    seen = {picture.numpy().tobytes() for batch in plain.evaluation("val") for picture in batch["image"]}
+    assert {picture.numpy().tobytes() for batch in data.evaluation("val") for picture in batch["clean"]} == seen
+    moved = to_device(batch, torch.device("cpu"))
+    assert moved["clean"].dtype == torch.float32 and moved["clean"].max() <= 1
+
+
+@pytest.mark.parametrize("change", [SPOILT[1], "data.binarize=true"])
+def test_evaluation_spoils_by_the_picture_training_by_the_epoch(root: Path, change: str) -> None:
+    data = loaders(root, "data.augment=[]", change)
+    one, other = (torch.cat([batch["image"] for batch in data.evaluation("val")]) for _ in range(2))
+    assert one.equal(other)
+    seeds = [
+        torch.cat([batch["image"] for batch in loaders(root, change, f"train.batch_size={size}").evaluation("val")]) for size in (1, 3)
+    ]
+    assert seeds[0].equal(seeds[1]) and seeds[0].equal(one)
+    pictures = data.training_pictures()
+    assert pictures[0, 2, 0]["image"].equal(pictures[0, 2, 0]["image"])
+    assert not pictures[0, 2, 0]["image"].equal(pictures[1, 2, 0]["image"])
+
+
+def test_binarised_pictures_have_two_values(root: Path) -> None:
+    (batch,) = first(loaders(root, "data.binarize=true"), 1)
+    assert set(batch["image"].unique().tolist()) == {0, 255} and "clean" not in batch
+
+
+def test_what_moves_pixels_cannot_spoil(root: Path) -> None:
+    with pytest.raises(RecipeError, match=r"data\.corrupt\.1 \(flip\) moves what is in the picture; expected one of autocontrast"):
+        loaders(root, "data.corrupt=[grey, flip]")
+
+
+class Described(ImageFolder):
+    """Pictures without labels, each with two values and a person."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        found = [
+            replace(record, label=None, attributes=(float(n), -0.5), group=f"p{n // 3}")
+            for n, record in enumerate(self.records["labelled"])
+        ]
+        Source.__init__(self, root, (), {"labelled": found}, groups="person", attributes=("Smiling", "Bald"))
+
+
+def test_attributes_and_groups_come_along(root: Path) -> None:
+    recipe = Recipe.parse(RECIPE, "test.yaml", "test", [f"data.root={root}"])
+    data = Loaders(Described(root), recipe)
+    assert data.spec.attributes == ("Smiling", "Bald") and data.spec.truth == "none" and data.spec.labels == ()
+    assert DataSpec.from_json(json.loads(json.dumps(data.spec.to_json()))) == data.spec
+    (batch,) = first(data, 1)
+    assert batch["attributes"].shape == (4, 2) and batch["attributes"].dtype == torch.float32
+    train = data.parts()["train"]
+    for row, index in enumerate(batch["index"].tolist()):
+        assert batch["attributes"][row].tolist() == list(train[index].attributes) and batch["group"][row] == train[index].group
+    assert "label" not in batch
+    before, records = data.fingerprint(), data.split.parts["train"]
+    records[0] = replace(records[0], attributes=(9.0, 9.0))
+    assert data.fingerprint() != before
+    with pytest.raises(RecipeError, match=r"data\.balance=sampler: these pictures have no labels"):
+        Loaders(Described(root), Recipe.parse(RECIPE, "test.yaml", "test", [f"data.root={root}", "data.balance=sampler"]))

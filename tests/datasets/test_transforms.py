@@ -15,7 +15,7 @@ from zoo import registry
 from zoo.datasets import transforms
 from zoo.datasets.loaders import seeded
 from zoo.datasets.masks import IGNORE
-from zoo.datasets.transforms import NOT_FOR_MASKS, Preprocess, augmentation, nearest
+from zoo.datasets.transforms import IN_PLACE, NOT_FOR_MASKS, Preprocess, augmentation, binarized, nearest
 from zoo.errors import RecipeError
 from zoo.recipe import Recipe
 
@@ -123,6 +123,43 @@ def test_probability_zero_changes_nothing(name: str) -> None:
 def test_flips_are_flips() -> None:
     given = gradient(3, 8, 10)
     assert surely("flip")(given).equal(given.flip(-1)) and surely("vertical_flip")(given).equal(given.flip(-2))
+
+
+def test_salt_and_pepper_spoils_whole_pixels_and_as_many_as_said() -> None:
+    picture = tv_tensors.Image(torch.full((3, 200, 200), 100, dtype=torch.uint8))
+    spoilt = augmentation([step("salt_and_pepper", share=0.1, p=1.0)])(picture)
+    white, black = ((spoilt == value).all(0).float().mean().item() for value in (255, 0))
+    assert white == pytest.approx(0.05, abs=0.01) and black == pytest.approx(0.05, abs=0.01)
+    assert white + black + (spoilt == 100).all(0).float().mean().item() == pytest.approx(1)  # no pixel changed in one colour only
+
+
+def test_occlusion_covers_a_square_within_the_picture() -> None:
+    picture = tv_tensors.Image(torch.zeros(3, 20, 30, dtype=torch.uint8))
+    places = set()
+    for _ in range(20):
+        covered = (augmentation([step("occlude", side=0.5, p=1.0)])(picture) == 128).all(0)
+        rows, columns = covered.any(1).nonzero().flatten(), covered.any(0).nonzero().flatten()
+        assert covered.sum() == 100 and len(rows) == len(columns) == 10 and not picture.any()
+        places.add((int(rows[0]), int(columns[0])))
+    assert len(places) > 10
+
+
+def test_binarized_is_white_as_often_as_the_pixel_is_grey() -> None:
+    grey = torch.arange(256, dtype=torch.uint8).repeat(4000, 1)
+    drawn = binarized(grey)
+    assert drawn.dtype == torch.uint8 and set(drawn.unique().tolist()) == {0, 255}
+    assert torch.allclose(drawn.float().mean(0), grey[0].float(), atol=8)
+    assert not drawn[:, 0].any() and (drawn[:, 255] == 255).all()
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_what_changes_in_place_moves_nothing(name: str) -> None:
+    """A step between black and white stays where it is: its side may change values, its place not."""
+    picture = torch.zeros(3, 24, 24, dtype=torch.uint8)
+    picture[:, :, 12:] = 255
+    for _ in range(5):
+        changed = surely(name)(tv_tensors.Image(picture)).float().mean(0).median(0).values  # of each column
+        assert changed.shape == (24,) and changed[:9].max() <= changed[15:].min()
 
 
 def test_noise_is_as_strong_as_said() -> None:

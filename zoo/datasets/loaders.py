@@ -1,7 +1,8 @@
 """Loaders: a source and a recipe -> batches for training from any point on, and batches for evaluation.
 
 Batches are dicts: `image` (B, C, H, W) uint8, `label` (B) int64, `index` (B) int64 into the part's records, `path` list of str; of
-pictures with masks `mask` (B, H, W) uint8, 255 to be ignored, and `group` (list of str) where the data set says what each is of.
+pictures with masks `mask` (B, H, W) uint8, 255 to be ignored; `group` (list of str) where the data set says what each is of; `attributes`
+(B, A) float32 where it gives values; `clean` (B, C, H, W) uint8, the whole picture, where `image` is spoilt on purpose.
 What a sample looks like depends on (seed, epoch, index, copy) alone, so batches are equal for any number of workers, and the
 stream can begin at any batch of any epoch without reading those before it. Where several processes train together, each reads its
 share of every batch, and together they read what one alone would.
@@ -21,10 +22,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision import tv_tensors
 
 from zoo.datasets import preflight, splits
 from zoo.datasets.source import Record, Source
-from zoo.datasets.transforms import NOT_FOR_MASKS, Preprocess, Transform, augmentation
+from zoo.datasets.transforms import IN_PLACE, NOT_FOR_MASKS, Preprocess, Transform, augmentation, binarized
 from zoo.errors import RecipeError, ZooError
 from zoo.ranks import Ranks, ranks
 from zoo.spec import DataSpec
@@ -58,6 +60,7 @@ class Pictures(Dataset[Batch]):
         preprocess: to the fixed size.
         augment, augment_rare: for first copies and for further ones; None for no change.
         seed: of the run.
+        finish: what is done to every picture last, also for evaluation.
     """
 
     def __init__(
@@ -68,9 +71,10 @@ class Pictures(Dataset[Batch]):
         augment: Transform | None = None,
         augment_rare: Transform | None = None,
         seed: int = 0,
+        finish: Finish | None = None,
     ) -> None:
         self.source, self.records, self.preprocess = source, records, preprocess
-        self.augment, self.augment_rare, self.seed = augment, augment_rare, seed
+        self.augment, self.augment_rare, self.seed, self.finish = augment, augment_rare, seed, finish
 
     def __len__(self) -> int:
         return len(self.records)
@@ -90,9 +94,33 @@ class Pictures(Dataset[Batch]):
                     image, fields["mask"] = self.preprocess.pair(picture, fields["mask"], augment)
                 else:
                     image = self.preprocess(picture, augment)
+                if self.finish is not None:
+                    image, fields = self.finish(image, fields)
         except ZooError as error:
             return {"error": error}
-        return {"image": image, **fields, "index": index, "path": str(record.path)}
+        place = "" if record.place is None else f"#{record.place}"
+        return {"image": image, **fields, "index": index, "path": f"{record.path}{place}"}
+
+
+class Finish:
+    """What is done to every picture last, in training and evaluation alike, by the random numbers of its own sample.
+
+    Args:
+        binarize: as `data.binarize`.
+        corrupt: spoils a picture; the whole one is kept in the field `clean`.
+    """
+
+    def __init__(self, binarize: bool, corrupt: Transform | None) -> None:
+        self.binarize, self.corrupt = binarize, corrupt
+
+    def __call__(self, image: Tensor, fields: Batch) -> tuple[Tensor, Batch]:
+        """(C, H, W) uint8 and the other fields of a sample."""
+        if self.binarize:
+            image = binarized(image)
+        if self.corrupt is None:
+            return image, fields
+        spoilt: Tensor = self.corrupt(tv_tensors.Image(image)).as_subclass(Tensor)
+        return spoilt.contiguous(), {**fields, "clean": image}
 
 
 def collate(samples: Sequence[Batch]) -> Batch:
@@ -106,7 +134,7 @@ def collate(samples: Sequence[Batch]) -> Batch:
 def _join(values: list[Any]) -> Any:
     if isinstance(values[0], Tensor):
         return torch.stack(values)
-    if isinstance(values[0], int | float):
+    if isinstance(values[0], int | float | tuple):
         return torch.tensor(values)
     return values
 
@@ -182,6 +210,8 @@ class Loaders:
         data = recipe.data
         self.augment = augmentation(data.augment)  # before the files are looked at: a wrong option is told at once
         self.augment_rare = augmentation(data.augment_rare, "data.augment_rare")
+        corrupt = corruption(data.corrupt)
+        self.finish = Finish(data.binarize, corrupt) if data.binarize or corrupt else None
         self.source, self.data, self.seed, self.batch_size = source, data, recipe.seed, recipe.train.batch_size
         self.pinned = device_type == "cuda"
         self.workers = automatic_workers(device_type) if data.workers == "auto" else data.workers
@@ -199,8 +229,10 @@ class Loaders:
         self.sampler = Endless([record.label for record in train], self.batch_size, self.seed, data.balance, data.max_repeats)
         counts = class_counts(train, len(source.labels)) if source.masks is None else ()
         weights = loss_weights(counts) if data.balance == "loss_weights" else ()
-        truth = "label" if source.masks is None else "mask"
-        self.spec = DataSpec(source.channels, size, source.labels, counts, weights, source.groups, truth)
+        truth = "mask" if source.masks is not None else "label" if source.labels else "none"
+        if truth == "none" and data.balance != "none":
+            raise RecipeError(f"data.balance={data.balance}: these pictures have no labels, so there is nothing to balance; leave it out")
+        self.spec = DataSpec(source.channels, size, source.labels, counts, weights, source.groups, truth, source.attributes)
 
     @property
     def batches(self) -> int:
@@ -215,12 +247,12 @@ class Loaders:
 
     def training_pictures(self) -> Pictures:
         """The samples of the training part as training sees them; `sampler` gives their keys."""
-        return Pictures(self.source, self.split.parts["train"], self.preprocess, self.augment, self.augment_rare, self.seed)
+        return Pictures(self.source, self.split.parts["train"], self.preprocess, self.augment, self.augment_rare, self.seed, self.finish)
 
     def pictures(self, part: str) -> Pictures:
         """The samples of a part as evaluation sees them."""
         records = self.unlabelled if part == "unlabelled" else self.split.parts[part]
-        return Pictures(self.source, records, self.preprocess)
+        return Pictures(self.source, records, self.preprocess, finish=self.finish)
 
     def evaluation(self, part: str, shared: bool = False) -> Iterable[Batch]:
         """The batches of a part in order, without augmentation; each call of `iter` goes through it once.
@@ -253,6 +285,8 @@ class Loaders:
         for name, part in sorted(self.split.parts.items()):
             for record in part:
                 facts: tuple[object, ...] = (name, record.id, record.label, self.preflight.marks[record.path])
+                if record.attributes is not None:
+                    facts += (record.attributes,)
                 if record.mask is not None:
                     facts += (record.stratum, self.preflight.marks[record.mask])
                 digest.update(repr(facts).encode())
@@ -315,10 +349,26 @@ def refuse_for_masks(data: Any) -> None:
             f"data.balance={data.balance}: these pictures have masks and no class each, so there is nothing to balance; "
             "leave data.balance out and choose a loss for uneven classes (dice, focal, tversky)"
         )
+    for key in ("binarize", "corrupt"):
+        if getattr(data, key):
+            raise RecipeError(f"data.{key}: these pictures have masks, which it is not for; leave data.{key} out (data.augment has noise)")
     for number, step in enumerate(data.augment):  # `augment_rare` goes with a balance only
         if step.name in NOT_FOR_MASKS:
             where = f"data.augment.{number} ({step.name})"
             raise RecipeError(f"{where} cannot move masks with their pictures; use flip, affine, crop and color instead")
+
+
+def corruption(steps: Sequence[Any]) -> Transform | None:
+    """The transform that spoils pictures; None for an empty list.
+
+    Raises:
+        RecipeError: a step moves what is in the picture: its pixels could not be compared with those of the whole one.
+    """
+    for number, step in enumerate(steps):
+        if step.name not in IN_PLACE:
+            where = f"data.corrupt.{number} ({step.name})"
+            raise RecipeError(f"{where} moves what is in the picture; expected one of {', '.join(IN_PLACE)}; put it into data.augment")
+    return augmentation(steps, "data.corrupt")
 
 
 def class_counts(records: Iterable[Record], classes: int) -> tuple[int, ...]:
@@ -343,10 +393,11 @@ def automatic_workers(device_type: str) -> int:
 
 
 def to_device(batch: Mapping[str, Any], device: torch.device) -> Batch:
-    """Move a batch; there `image` becomes float32 in [0, 1] and `mask` int64, so that bytes travel."""
+    """Move a batch; there `image` and `clean` become float32 in [0, 1] and `mask` int64, so that bytes travel."""
     moved = {key: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value for key, value in batch.items()}
-    if "image" in moved and moved["image"].dtype == torch.uint8:
-        moved["image"] = moved["image"].float().div_(255)
+    for key in ("image", "clean"):
+        if key in moved and moved[key].dtype == torch.uint8:
+            moved[key] = moved[key].float().div_(255)
     if "mask" in moved:
         moved["mask"] = moved["mask"].long()
     return moved

@@ -1,7 +1,8 @@
 """Looking at every file before the first epoch, so that what is broken is named in minute one and not in hour three.
 
 Only headers are read, in threads. A JPEG or PNG whose end mark is missing, and any other format, is decoded to be sure. Masks are
-decoded: they are small, and only their pixels tell whether they hold the values they should.
+decoded: they are small, and only their pixels tell whether they hold the values they should. A file that holds many pictures is read
+whole, once.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from zoo.datasets import idx
 from zoo.datasets.masks import MaskValues, mismatch, read_mask, told
 from zoo.datasets.pictures import open_picture, read_picture, upright_size
 from zoo.datasets.source import Record
@@ -63,20 +65,19 @@ class Preflight:
 def check(records: Sequence[Record], masks: MaskValues | None = None) -> Preflight:
     """Look at the files of all records; `masks` is what the numbers in their masks mean."""
     found = Preflight()
-    unique = {record.path: record.mask for record in records}
+    unique = {record.path: record for record in records}
     with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as pool:
-        looks = track(pool.map(partial(_look_at_both, values=masks), unique, unique.values()), "checking files", len(unique), "files")
-        for (path, mask), (look, seen) in zip(unique.items(), looks, strict=True):
-            found.files += 1
+        looks = track(pool.map(partial(_look_at_both, values=masks), unique.values()), "checking files", len(unique), "files")
+        for (path, record), (look, seen) in zip(unique.items(), looks, strict=True):
+            found.files += 1 if isinstance(look, str) else look.pictures
             if isinstance(look, str) or isinstance(seen, str):
-                found.bad[path] = look if isinstance(look, str) else f"mask {shown(mask)}: {seen}"
+                found.bad[path] = look if isinstance(look, str) else f"mask {shown(record.mask)}: {seen}"
                 continue
-            size, length, tail = look
-            found.bytes += length
-            found.sizes[size] += 1
-            found.marks[path] = f"{length}-{zlib.crc32(tail):08x}"
-            if mask is not None and seen is not None:
-                _note_mask(found, mask, seen)
+            found.bytes += look.length
+            found.sizes[look.size] += look.pictures
+            found.marks[path] = look.mark
+            if record.mask is not None and seen is not None:
+                _note_mask(found, record.mask, seen)
     return found
 
 
@@ -97,11 +98,11 @@ class _Seen(NamedTuple):
     empty: bool
 
 
-def _look_at_both(path: Path, mask: Path | None, values: MaskValues | None) -> tuple[_Look | str, _Seen | str | None]:
-    look = _look(path)
-    if isinstance(look, str) or mask is None or values is None:
+def _look_at_both(record: Record, values: MaskValues | None) -> tuple[_Look | str, _Seen | str | None]:
+    look = _look(record.path) if record.place is None else _look_at_many(record.path)
+    if isinstance(look, str) or record.mask is None or values is None:
         return look, None
-    return look, _look_at_mask(mask, look[0], values)
+    return look, _look_at_mask(record.mask, look.size, values)
 
 
 def _look_at_mask(path: Path, size: tuple[int, int], values: MaskValues) -> _Seen | str:
@@ -113,14 +114,34 @@ def _look_at_mask(path: Path, size: tuple[int, int], values: MaskValues) -> _See
     if problem := mismatch(mask.size, size):
         return problem
     pixels = mask.histogram()
-    return _Seen(f"{len(mask.tobytes())}-{zlib.crc32(mask.tobytes()):08x}", odd, not any(pixels[1 : values.classes]))
+    return _Seen(_mark(len(mask.tobytes()), mask.tobytes()), odd, not any(pixels[1 : values.classes]))
 
 
-_Look = tuple[tuple[int, int], int, bytes]
+class _Look(NamedTuple):
+    """What a look at a file found: (width, height) once upright, its bytes, its mark, and how many pictures it holds."""
+
+    size: tuple[int, int]
+    length: int
+    mark: str
+    pictures: int = 1
+
+
+def _look_at_many(path: Path) -> _Look | str:
+    """A file of many pictures, or what is wrong with it. Its mark is of the pixels, so that it is the same packed and unpacked."""
+    try:
+        pictures = idx.read(path)
+        count, height, width = pictures.shape
+        return _Look((width, height), path.stat().st_size, _mark(pictures.nbytes, pictures.data), count)
+    except DataError as error:
+        return str(error).removeprefix(f"{shown(path)}: ")
+
+
+def _mark(length: int, content: bytes | memoryview) -> str:
+    return f"{length}-{zlib.crc32(content):08x}"
 
 
 def _look(path: Path) -> _Look | str:
-    """(width, height) once upright, number of bytes and the last of them; or what is wrong."""
+    """A picture's file, marked by its length and its last bytes; or what is wrong with it."""
     try:
         with open_picture(path) as picture:
             size, kind = upright_size(picture), picture.format
@@ -134,7 +155,7 @@ def _look(path: Path) -> _Look | str:
         return str(error).removeprefix(f"{shown(path)}: ")
     except OSError as error:
         return error.strerror or str(error)
-    return size, length, tail
+    return _Look(size, length, _mark(length, tail))
 
 
 def _ends_well(kind: str | None, tail: bytes) -> bool:

@@ -32,6 +32,8 @@ class Record:
         mask: the file whose pixels are the classes of the picture's pixels.
         stratum: what the data set says a picture is of beyond its label, such as a diagnosis: each part gets its share of each, and
             results are told for each.
+        place: which picture of the file, where a file holds many.
+        attributes: a value for each of the source's attributes, positive where it is present.
     """
 
     path: Path
@@ -41,6 +43,8 @@ class Record:
     extra: Any = None
     mask: Path | None = None
     stratum: str | None = None
+    place: int | None = None
+    attributes: tuple[float, ...] | None = None
 
 
 class Source:
@@ -60,6 +64,7 @@ class Source:
         groups: the meaning of `Record.group` ("video"), or None.
         channels: 3 (RGB) or 1 (grey): what pictures are converted to.
         masks: what the numbers in the masks mean; None where there are none.
+        attributes: names of the values that every record has beyond its label.
         notes: things found while listing that a person should know (said in the pre-flight and the report).
     """
 
@@ -77,6 +82,7 @@ class Source:
         channels: int = 3,
         notes: Sequence[str] = (),
         masks: MaskValues | None = None,
+        attributes: Sequence[str] = (),
     ) -> None:
         self.root = root
         self.labels = tuple(labels)
@@ -85,20 +91,19 @@ class Source:
         self.channels = channels
         self.notes = list(notes)
         self.masks = masks
+        self.attributes = tuple(attributes)
 
     def read(self, record: Record) -> tuple[Image.Image, dict[str, Any]]:
         """The picture upright in `channels` channels, and the other fields of its sample.
 
         These are `label`, the class; `mask`, a picture of mode "L" and the same size whose values are classes or 255 (to be ignored);
-        `group`, the record's stratum; each where it is known.
+        `group`, the record's stratum or else its group; `attributes`, a tuple of floats; each where it is known.
 
         Raises:
             DataError: the file cannot be read as a picture, or its mask not as the mask of it.
         """
         picture = read_picture(record.path, self.channels)
-        fields: dict[str, Any] = {} if record.label is None else {"label": record.label}
-        if record.stratum is not None:
-            fields["group"] = record.stratum
+        fields = known_fields(record)
         if record.mask is not None and self.masks is not None:
             fields["mask"] = read_mask_of(record.mask, picture.size, self.masks)
         return picture, fields
@@ -122,6 +127,13 @@ class Source:
     def write_synthetic(root: Path, seed: int) -> None:
         """Draw a small data set into the empty folder `root`, in the real layout with the real traps, equal for equal seeds."""
         raise DataError("this source cannot draw synthetic data; give it a folder with data.root=FOLDER")
+
+
+def known_fields(record: Record) -> dict[str, Any]:
+    """The fields of a sample that are known without reading anything; see `Source.read`."""
+    group = record.group if record.stratum is None else record.stratum
+    fields = {"label": record.label, "group": group, "attributes": record.attributes}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

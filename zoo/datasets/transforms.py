@@ -35,9 +35,11 @@ __all__ = [
     "flip",
     "grey",
     "noise",
+    "occlude",
     "perspective",
     "randaugment",
     "rotation",
+    "salt_and_pepper",
     "trivial_augment",
     "vertical_flip",
 ]
@@ -110,6 +112,16 @@ def noise(sigma: Annotated[float, Ge(0), Le(1)] = 0.05, p: Annotated[float, Ge(0
     return _PictureOnly(v2.RandomApply([_Noise(sigma)], p))
 
 
+def salt_and_pepper(share: Annotated[float, Ge(0), Le(1)] = 0.05, p: Annotated[float, Ge(0), Le(1)] = 0.5) -> Transform:
+    """Make a random `share` of the pixels white or black, evenly, with probability p."""
+    return _PictureOnly(v2.RandomApply([_SaltAndPepper(share)], p))
+
+
+def occlude(side: Annotated[float, Gt(0), Le(1)] = 0.3, p: Annotated[float, Ge(0), Le(1)] = 0.5) -> Transform:
+    """Cover a random square, `side` of the picture's shorter side long and whole within it, with grey, with probability p."""
+    return _PictureOnly(v2.RandomApply([_Cover(side)], p))
+
+
 def grey(p: Annotated[float, Ge(0), Le(1)] = 0.1) -> Transform:
     """Take the colour out with probability p."""
     return _PictureOnly(v2.RandomGrayscale(p))
@@ -140,6 +152,9 @@ def trivial_augment() -> Transform:
 
 _FILL = 128
 """What corners turned in from outside are filled with; in masks these are `IGNORE`."""
+
+IN_PLACE = ("autocontrast", "blur", "color", "erase", "grey", "noise", "occlude", "salt_and_pepper")
+"""What changes values and moves nothing."""
 
 NOT_FOR_MASKS = ("randaugment", "trivial_augment")
 """Torchvision's forms of these refuse masks: they would move the picture without its mask."""
@@ -177,6 +192,31 @@ class _Noise(nn.Module):
     def forward(self, picture: Any) -> Any:
         noisy = picture.float() + torch.randn(picture.shape) * (255 * self.sigma)
         return tv_tensors.wrap(noisy.round_().clamp_(0, 255).to(torch.uint8), like=picture)
+
+
+class _SaltAndPepper(nn.Module):
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, picture: Any) -> Any:
+        drawn = torch.rand(picture.shape[-2:])  # one number a pixel: all its colours go together
+        spoilt = picture.masked_fill(drawn < self.share / 2, 0).masked_fill(drawn >= 1 - self.share / 2, 255)
+        return tv_tensors.wrap(spoilt, like=picture)
+
+
+class _Cover(nn.Module):
+    def __init__(self, side: float) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, picture: Any) -> Any:
+        height, width = picture.shape[-2:]
+        side = max(1, round(self.side * min(height, width)))
+        top, left = (int(torch.randint(0, whole - side + 1, ())) for whole in (height, width))
+        covered = picture.clone()
+        covered[..., top : top + side, left : left + side] = _FILL
+        return tv_tensors.wrap(covered, like=picture)
 
 
 class _RandomPart(nn.Module):
@@ -301,6 +341,11 @@ def _border(have: Sequence[int], goal: Sequence[int]) -> list[int]:
     """Left, top, right and bottom of what is missing around `have` (height, width) in the middle of `goal`."""
     rows, columns = (max(0, wished - there) for wished, there in zip(goal, have, strict=True))
     return [columns // 2, rows // 2, columns - columns // 2, rows - rows // 2]
+
+
+def binarized(image: Tensor) -> Tensor:
+    """(..., H, W) uint8 -> 0 or 255 for each value, by chance: 255 with probability value / 255 (Salakhutdinov 2008)."""
+    return (torch.rand(image.shape) * 255 < image).to(torch.uint8) * 255
 
 
 class Augmentation:
