@@ -26,12 +26,15 @@ class Backbone(nn.Module):
         width: length of the vector, for the form "vector".
         channels: channels of each map, fine to coarse, for the form "maps".
         strides: pixels of the picture per cell of each map, for the form "maps".
+        shapes: of what it computes stage by stage, (C, H, W) or (N,) without the batch, the picture first: a decoder can mirror them. Empty
+            where they are not told.
         weights: one line saying which pretrained weights it holds, or that it holds random ones and why.
     """
 
     width: int = 0
     channels: Sequence[int] = ()
     strides: Sequence[int] = ()
+    shapes: Sequence[tuple[int, ...]] = ()
     weights: str = "random weights"
 
     def vector(self, image: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -72,7 +72,7 @@ def plain(text: object, width: int = 24) -> str:
     return line.replace("$", r"\$")
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path | BinaryIO) -> None:
     """Write `figure` as a PNG whose bytes do not name the version of matplotlib."""
     figure.savefig(path, format="png", metadata={"Software": None})
 
