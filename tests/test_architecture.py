@@ -23,6 +23,8 @@ ONLY = {
     "mmdet": {"zoo/tasks/mmdet.py"},
     "segmentation_models_pytorch": {"zoo/heads/decoders.py"},
     "optuna": {"zoo/studies/queue.py"},
+    "usearch": {"zoo/retrieval.py"},
+    "umap": {"zoo/codes.py"},
     "pickle": {"zoo/backbones/weights.py"},  # for the name of the error that torch's safe loading raises
 }
 PURE = ("heads", "losses", "metrics", "figures", "backbones", "datasets")
@@ -52,6 +54,15 @@ LIGHT = (
     "describe",
     "pack",
     "study",
+    "download",
+    "index",
+    "search",
+    "sample",
+    "edit",
+    "interpolate",
+    "plane",
+    "reconstruct",
+    "output",
 )
 HEAVY = ("torch", "optuna", "torchvision", "timm", "torchmetrics", "matplotlib", "sklearn", "scipy", "tensorboard")
 

@@ -14,15 +14,18 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 from torch import Tensor
 
-from zoo import build, facts, packing
+from zoo import build, facts, imagine, packing
+from zoo.codes import Interpolation
 from zoo.datasets.transforms import Preprocess
 from zoo.device import compute_device
 from zoo.errors import RecipeError, ZooError
 from zoo.facts import Facts
 from zoo.finding import find_run, open_run
 from zoo.given import Picture, listed, to_pil
+from zoo.latent import Latent
 from zoo.progress import Progress
 from zoo.recipe import Recipe
 from zoo.run import Run
@@ -74,19 +77,19 @@ class Model:
         metrics: as in its `metrics.json`.
         split: as in its `split.json` (a packed model knows only the fingerprint and the sizes).
         origin: the run folder or file it came from.
+        latent: what is known of its code space; None of a task without one that decodes.
     """
 
-    def __init__(self, task: Task, recipe: Recipe, about: Facts, origin: Path) -> None:
-        self.task, self.recipe, self.origin = task.eval(), recipe, origin
+    def __init__(self, task: Task, recipe: Recipe, about: Facts, origin: Path, latent: Latent | None = None) -> None:
+        self.task, self.recipe, self.origin, self.latent = task.eval(), recipe, origin, latent
         self.spec, self.labels, self.metrics, self.split = about.spec, about.spec.labels, about.metrics, about.split
         self.preprocess = Preprocess(about.spec.size, recipe.data.fit, recipe.data.crop)
 
     def __repr__(self) -> str:
         kind = "synthetic" if self.metrics.get("synthetic") is True else "real"
+        classes = f"{len(self.labels)} classes, " if self.labels else ""
         height, width = self.spec.size
-        return (
-            f"<Model {self.recipe.name}: {len(self.labels)} classes, {height}x{width} pixels, trained on {kind} data, from {self.origin}>"
-        )
+        return f"<Model {self.recipe.name}: {classes}{height}x{width} pixels, trained on {kind} data, from {self.origin}>"
 
     @property
     def device(self) -> torch.device:
@@ -161,6 +164,66 @@ class Model:
                 parts = [self.task.embed(torch.zeros(1, self.spec.channels, *self.spec.size, device=self.device)).cpu()[:0]]
         vectors = torch.cat(parts)  # out here: tensors made in inference mode cannot train what comes after them
         return vectors if many else vectors[0]
+
+    def sample(self, count: int = 64, seed: int = 0, label: int | str | None = None, sampler: str | None = None) -> list[Image.Image]:
+        """Pictures that the model makes up, at its own size; the same seed draws the same, the caller's random state stays.
+
+        Args:
+            count: how many.
+            seed: from 0 on.
+            label: index or name of the class, for a model that is told one; None leaves it to the model.
+            sampler: draws codes to decode: normal, gaussian, pca_kde or mixture (see `zoo.samplers`). By default a model with a prior
+                draws from that, another takes gaussian.
+
+        Raises:
+            RecipeError: the model makes no pictures up, knows no such label, or lacks what the sampler needs.
+        """
+        return imagine.sample(self, count, seed, label, sampler)
+
+    def decode(self, codes: Tensor | npt.NDArray[Any] | Sequence[float]) -> Image.Image | list[Image.Image]:
+        """The picture of a code (D,), or a list of those of codes (N, D); raises RecipeError if the model decodes none such."""
+        return imagine.decode(self, codes)
+
+    def edit(self, image: Picture, /, **strengths: float) -> Image.Image:
+        """A picture with attributes strengthened or weakened, at the model's own size: `model.edit("me.jpg", smiling=+1.5)`.
+
+        Args:
+            image: one picture.
+            strengths: attribute -> from -2 to 2, times its direction (see `Latent.measure`), added to the picture's code. Case does
+                not count; other characters than letters and digits are `_`.
+
+        Raises:
+            DataError: the picture cannot be read; names its file.
+            RecipeError: no such attribute or strength, or the model has no codes.
+        """
+        return imagine.edit(self, image, strengths)
+
+    def interpolate(self, a: Picture, b: Picture, steps: int = 8, how: Interpolation = "spherical") -> list[Image.Image]:
+        """`steps` pictures from one to another, at the model's own size; the first and the last are their reconstructions.
+
+        Args:
+            a: the first picture.
+            b: the last one.
+            steps: from 2 on.
+            how: spherical or linear, see `zoo.codes.interpolate`.
+
+        Raises:
+            DataError: a picture cannot be read; names its file.
+            RecipeError: no such way, or the model has no codes.
+        """
+        return imagine.interpolate(self, a, b, steps, how)
+
+    def reconstruct(self, pictures: Picture | Sequence[Picture], batch_size: int = 32) -> Image.Image | list[Image.Image]:
+        """What the model makes of pictures, at its own size: through their codes, or, by a denoising model, without their noise.
+
+        Returns:
+            One picture for one; a list in order for a list or a folder.
+
+        Raises:
+            DataError: a picture cannot be read; names its file.
+            RecipeError: the model reconstructs none, or `batch_size` is no number from 1 on.
+        """
+        return imagine.reconstruct(self, pictures, batch_size)
 
     def split_warnings(self, split: Any) -> list[str]:
         """What is wrong with measuring this model on a split (a `splits.Split`): nothing on its own, leaks on another."""
@@ -259,15 +322,19 @@ def from_run(run: Run, device: str = "auto", epoch: int | None = None) -> Model:
         tensors = run.checkpoints.read_weights(epoch)
         return _assemble(run.recipe, facts.of_epoch(run, epoch), tensors, run.folder, compute_device(device))
     tensors, _ = packing.read_safetensors(run.folder / "weights.safetensors")
-    return _assemble(run.recipe, facts.of_run(run), tensors, run.folder, compute_device(device))
+    about = facts.of_run(run)
+    latent = imagine.read_latent(run.folder / "latent.safetensors", about.spec.attributes)
+    return _assemble(run.recipe, about, tensors, run.folder, compute_device(device), latent)
 
 
 def _from_pack(path: Path, sha256: str | None, device: torch.device) -> Model:
     pack = packing.unpack(path, sha256)
-    return _assemble(pack.recipe, pack.about, pack.tensors, path, device)
+    return _assemble(pack.recipe, pack.about, pack.tensors, path, device, pack.latent)
 
 
-def _assemble(recipe: Recipe, about: Facts, tensors: Mapping[str, Tensor], origin: Path, device: torch.device) -> Model:
+def _assemble(
+    recipe: Recipe, about: Facts, tensors: Mapping[str, Tensor], origin: Path, device: torch.device, latent: Latent | None = None
+) -> Model:
     """Build the task and give it its weights; the caller's random state stays as it is, though building draws weights."""
     with torch.random.fork_rng(devices=[]):
         try:
@@ -285,7 +352,7 @@ def _assemble(recipe: Recipe, about: Facts, tensors: Mapping[str, Tensor], origi
             raise ZooError(
                 f"{origin}: its network cannot be built ({reason}): another version of zoo or timm made it, or it is damaged"
             ) from error
-    return Model(task.to(device), recipe, about, origin)
+    return Model(task.to(device), recipe, about, origin, latent)
 
 
 def _refuse_misfits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], origin: Path) -> None:

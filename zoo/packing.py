@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import document, facts, fetching
+from zoo import document, facts, fetching, latent
 from zoo.errors import RecipeError, ZooError
 from zoo.facts import Facts
+from zoo.latent import Latent
 from zoo.recipe import Recipe
 from zoo.run import Run
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 KEY = "zoo"
+LATENT = "latent.safetensors"
+BESIDE = "latent:"
+"""What is known of the code space lies among the weights under such names, which no weight has."""
 FORMAT = 1
 MAX_HEADER = 16 * 2**20
 MAX_BYTES = 4 * 2**30
@@ -49,6 +53,7 @@ class Pack:
     about: Facts
     card: str
     tensors: dict[str, Tensor]
+    latent: Latent | None = None
 
 
 def pack(run: Run, to: Path) -> Path:
@@ -64,6 +69,9 @@ def pack(run: Run, to: Path) -> Path:
         )
     tensors, _ = read_safetensors(run.folder / "weights.safetensors")
     about = facts.of_run(run)
+    if (run.folder / LATENT).exists():
+        kept, _ = read_safetensors(run.folder / LATENT)
+        tensors |= {BESIDE + name: tensor for name, tensor in kept.items() if name not in latent.KEPT}
     header = {
         "format": FORMAT,
         "name": run.recipe.name,
@@ -107,9 +115,9 @@ def card(recipe: Recipe, about: Facts) -> str:
         "",
         *(f"- {name}: {value:.4f}" for name, value in results.items() if value is not None),
         "",
-        f"Labels: {', '.join(about.spec.labels)}",
-        "",
-        f'    import zoo; zoo.load("{recipe.name}.zoo").predict("picture.jpg")',
+        *([f"Labels: {', '.join(about.spec.labels)}", ""] if about.spec.labels else []),
+        *([f"Attributes: {', '.join(about.spec.attributes)}", ""] if about.spec.attributes else []),
+        f'    import zoo; model = zoo.load("{recipe.name}.zoo"); help(model)',
     ]
     return "\n".join(lines) + "\n"
 
@@ -134,10 +142,12 @@ def unpack(path: Path, sha256: str | None = None) -> Pack:
         recipe = Recipe.parse(_recipe_text(header["recipe"]), f"{path} (recipe)", _name(header["name"]))
         if recipe.data.crop < SMALLEST_CROP:
             raise ValueError(f"data.crop is {recipe.data.crop:g}, expected at least {SMALLEST_CROP}")
+        beside = {name.removeprefix(BESIDE): tensors.pop(name).numpy() for name in list(tensors) if name.startswith(BESIDE)}
+        codes = Latent.from_tensors(beside, about.spec.attributes) if beside else None
     except (ValueError, KeyError, TypeError, RuntimeError) as error:  # RecursionError is a RuntimeError
         reason = facts.words(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         raise ZooError(f"{path}: its header is not what zoo packs ({reason}): ask whoever shared it for a whole one") from error
-    return Pack(recipe, about, str(header.get("card", "")), tensors)
+    return Pack(recipe, about, str(header.get("card", "")), tensors, codes)
 
 
 def _name(name: Any) -> str:
