@@ -31,7 +31,7 @@ def source(recipe: Recipe) -> Source:
     if recipe.synthetic and not synthetic.is_synthetic(root):
         why = "by data.synthetic=always" if recipe.data.synthetic == "always" else f"because {root} does not exist"
         root = synthetic.folder(recipe.data.name, cls)
-        say(f"SYNTHETIC DATA: drawn pictures stand in for {cls.title}, {why}. {cls.obtain} Then put them there or set data.root=FOLDER.")
+        say(f"SYNTHETIC DATA: other pictures stand in for {cls.title}, {why}. {cls.obtain} Or set data.root=FOLDER.")
     if not root.is_dir():
         problem = "is no folder" if root.exists() else "does not exist"
         raise DataError(f"data.root: {root} {problem}. {cls.obtain} Or set data.synthetic=always to use drawn data.")
@@ -49,7 +49,8 @@ def loaders(source: Source, recipe: Recipe) -> Loaders:
 
     made = Loaders(source, recipe, compute_device(recipe.train.device).type)
     sizes = ", ".join(f"{len(records):,} to {part}" for part, records in made.parts().items())
-    say(f"data: {made.preflight.summary()}; {sizes}; {len(made.spec.labels)} classes")
+    classes = f"; {len(made.spec.labels)} classes" if made.spec.labels else ""
+    say(f"data: {made.preflight.summary()}; {sizes}{classes}")
     for note in made.notes:
         say(f"data: {note}")
     return made
@@ -71,13 +72,14 @@ def task(recipe: Recipe, spec: DataSpec, trained: bool = False) -> Task:
     torch.default_generator.manual_seed(recipe.seed)  # random weights are the seed's; networks are built on the CPU, so no device is seeded
     cls = registry.load("tasks", recipe.task.name)
     if cls.truth is not None and cls.truth != spec.truth:
+        has, other = _OTHERWISE[spec.truth]
         raise RecipeError(
-            f"task {recipe.task.name!r} learns from a {cls.truth} for each picture, and data {recipe.data.name!r} has a {spec.truth}: "
-            f"take task.name={'segmentation' if spec.truth == 'mask' else 'classification'}, or other data"
+            f"task {recipe.task.name!r} learns from a {cls.truth} for each picture, and data {recipe.data.name!r} has {has}: "
+            f"take task.name={other}, or other data"
         )
     arguments: dict[str, Any] = options(recipe.task)
     if cls.form is not None:
-        arguments["backbone"] = backbone(recipe, spec, cls.form, trained)
+        arguments["backbone"] = backbone(recipe, spec, cls, trained)
     elif recipe.backbone is not None:
         raise RecipeError(f"task {recipe.task.name!r} has no backbone: leave the section `backbone` out")
     try:
@@ -87,16 +89,27 @@ def task(recipe: Recipe, spec: DataSpec, trained: bool = False) -> Task:
     return built
 
 
-def backbone(recipe: Recipe, spec: DataSpec, form: str, trained: bool = False) -> Backbone:
+_OTHERWISE = {"label": ("a label", "classification"), "mask": ("a mask", "segmentation"), "none": ("pictures alone", "autoencoder")}
+"""What data has instead of what a task asked for, and a task for that."""
+
+
+def backbone(recipe: Recipe, spec: DataSpec, task: type[Task], trained: bool = False) -> Backbone:
     """The backbone of a recipe in the form that its task asks for."""
     section = recipe.backbone
     if section is None:
         example = "add `backbone: {name: resnet18}`; `zoo list backbones` shows them"
         raise RecipeError(f"task {recipe.task.name!r} needs a backbone: {example}")
     cls = registry.load("backbones", section.name)
-    arguments = {"channels": spec.channels, "form": form, "pretrained": False if trained else section.pretrained, **options(section)}
-    if registry.entry("backbones", section.name).cls == "TimmBackbone":
-        arguments |= {"name": section.name, "size": spec.size}
+    taken = registry.arguments("backbones", section.name)
+    if task.conditional and "conditions" not in taken:
+        able = [name for name in registry.names("backbones", timm=False) if "conditions" in registry.arguments("backbones", name)]
+        raise RecipeError(
+            f"task {recipe.task.name!r} tells its backbone the label, and {section.name!r} takes none: "
+            f"set backbone.name to {' or '.join(able)}"
+        )
+    given = {"name": section.name, "size": spec.size, "conditions": len(spec.labels) if task.conditional else 0}
+    arguments: dict[str, Any] = {"channels": spec.channels, "form": task.form, "pretrained": False if trained else section.pretrained}
+    arguments |= {key: value for key, value in given.items() if key in taken} | options(section)
     built: Backbone = cls(**arguments)
     if not trained:
         say(f"backbone: {section.name}, {built.weights}")

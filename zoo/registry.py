@@ -32,7 +32,7 @@ BASES: Mapping[Kind, str] = {"datasets": "Source", "backbones": "Backbone", "tas
 """The kinds that have a folder in zoo, and the class that all of a kind inherit."""
 PLUGGED: tuple[Kind, ...] = ("callbacks", "loggers", "hooks")
 """The kinds that only installed packages bring."""
-SUPPLIED = frozenset({"self", "root", "spec", "backbone", "name", "channels", "form", "pretrained", "size"})
+SUPPLIED = frozenset({"self", "root", "spec", "backbone", "name", "channels", "form", "pretrained", "size", "conditions"})
 """Arguments that `build.py` gives; all others are options of a recipe."""
 SUPPLIED_TO_PLUGGED = frozenset({"self", "save_dir"})
 """The same for the kinds that only installed packages bring."""
@@ -61,11 +61,11 @@ class Entry:
 
 
 @cache
-def names(kind: Kind) -> tuple[str, ...]:
-    """All short names of one kind, sorted: zoo's own, timm's (for backbones) and those of installed plugins."""
+def names(kind: Kind, timm: bool = True) -> tuple[str, ...]:
+    """All short names of one kind, sorted: zoo's own, those of installed plugins and, for backbones, timm's if they are asked for."""
     own = set(_folder(kind)) | set(_plugins(kind))
     if kind == "backbones":
-        own = (own - {"timm"}) | set(timm_names())
+        own = (own - {"timm"}) | (set(timm_names()) if timm else set())
     return tuple(sorted(own))
 
 
@@ -103,6 +103,12 @@ def options(kind: Kind, name: str) -> dict[str, Option]:
     """
     found = entry(kind, name)
     return _plugged_options(found) if kind in PLUGGED else _class_options(found)
+
+
+def arguments(kind: Kind, name: str) -> frozenset[str]:
+    """All arguments of the constructor of a short name's class, those that `build.py` gives included."""
+    constructor = _constructor(entry(kind, name))
+    return frozenset(argument.arg for argument, _ in _arguments(constructor.args)) if constructor else frozenset()
 
 
 def attribute(kind: Kind, name: str, attribute: str) -> Any:

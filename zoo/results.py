@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from zoo import packing
 from zoo.cells import guarded
 from zoo.datasets.loaders import collate, to_device
 from zoo.evaluate import Evaluation, evaluate
-from zoo.progress import Progress
-from zoo.tasks.task import Classifies, Drawing, Examples, Table
+from zoo.progress import Progress, track
+from zoo.tasks.task import Classifies, Decodes, Drawing, Embeds, Examples, Table
 
 if TYPE_CHECKING:
     from zoo.datasets.loaders import Loaders, Pictures
@@ -43,8 +44,9 @@ def write_results(task: Task, data: Loaders, run: Run) -> None:
         found = evaluate(task, data.evaluation(part), device, keep=True)
         metrics |= {f"{part}/{name}": value for name, value in found.metrics.items()}
         pictures = data.pictures(part)
-        rows = _shower(pictures, found), found.metrics, found.details, partial(_again, task, pictures, found, device)
-        examples = Examples(found.truth, found.predictions, *rows)
+        again = partial(_again, task, pictures, found, device)
+        training = partial(_training, data)
+        examples = Examples(found.truth, found.predictions, _shower(pictures, found), found.metrics, found.details, again, training)
         suffix = "" if part == "val" else f"_{part}"
         drawings |= {f"{name}{suffix}": _titled(drawing, part) for name, drawing in task.figures(examples).items()}
         tables |= {f"{name}{suffix}": _titled(table, part) for name, table in task.tables(examples).items()}
@@ -57,6 +59,7 @@ def write_results(task: Task, data: Loaders, run: Run) -> None:
         header = list(dict.fromkeys(key for row in history for key in row))
         run.write_rows("history.csv", header, [[row.get(key, "") for key in header] for row in history])
     digest = run.save_weights(task)
+    write_latent(task, data, run)
     facts = {
         "synthetic": run.recipe.synthetic,
         "data_fingerprint": data.fingerprint(),
@@ -74,6 +77,26 @@ def split_json(data: Loaders) -> dict[str, Any]:
     parts = {part: [record.id for record in records] for part, records in data.parts().items()}
     sizes = {part: len(ids) for part, ids in parts.items()}
     return {"fingerprint": data.split.fingerprint, "by": data.split.by, "sizes": sizes, "notes": data.notes, **parts}
+
+
+def write_latent(task: Task, data: Loaders, run: Run) -> None:
+    """Write what the training pictures tell of the code space, for tasks that embed and decode; see `zoo.latent`."""
+    if not (isinstance(task, Embeds) and isinstance(task, Decodes)) or task.conditional:  # its codes mean nothing without their labels
+        return
+    from zoo.latent import Latent
+
+    device = next(task.parameters()).device
+    found: dict[str, list[torch.Tensor]] = {"codes": [], "attributes": [], "label": []}
+    task.eval()
+    with Progress("embedding training pictures", len(data.parts()["train"]), "pictures") as progress, torch.inference_mode():
+        for batch in data.evaluation("train"):
+            found["codes"].append(task.embed(to_device(batch, device)["image"]).float().cpu())
+            progress.advance(len(batch["path"]))
+            for key in ("attributes", "label"):
+                found[key] += [batch[key]] if key in batch else []
+    codes, attributes, labels = (torch.cat(parts).numpy() if parts else None for parts in found.values())
+    assert codes is not None  # there is always something to train on
+    run.write_bytes(packing.LATENT, Latent.measure(codes, attributes, data.spec.attributes, labels).to_bytes())
 
 
 def overview(data: Loaders) -> dict[str, Drawing]:
@@ -128,6 +151,16 @@ def _again(
     with torch.inference_mode():
         predictions = task.eval().predict(to_device(collate([fields]), device))
     return fields, {name: value[0].cpu() for name, value in predictions.items()}
+
+
+def _training(data: Loaders, most: int) -> tuple[torch.Tensor, dict[str, Any]]:
+    """At most so many samples of the training part as evaluation sees them, evenly chosen, joined; see `Examples.training`."""
+    pictures = data.pictures("train")
+    chosen = range(0, len(pictures), max(1, -(-len(pictures) // most)))
+    batch = collate([pictures[index] for index in track(chosen, "reading training pictures", len(chosen), "pictures")])
+    if "error" in batch:
+        raise batch["error"]
+    return batch.pop("image"), batch
 
 
 def _titled(item: Any, part: str) -> Any:

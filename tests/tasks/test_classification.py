@@ -225,8 +225,25 @@ def examples(said: list[int], truth: list[int], sure: float = 0.9) -> Examples:
     confusion = np.zeros((3, 3), dtype=np.int64)
     np.add.at(confusion, (truth, said), 1)
     fields = {"label": torch.tensor(truth), "index": torch.arange(len(truth)), "path": [f"{n}.png" for n in range(len(truth))]}
-    picture, again = (lambda row: np.full((8, 8, 3), row, np.uint8)), (lambda row: ({}, {}))
-    return Examples(fields, {"probabilities": rows}, picture, {}, {"confusion": confusion}, again)
+
+    def picture(row: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        return np.full((8, 8, 3), row, np.uint8)
+
+    def again(row: int) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        return {}, {}
+
+    def training(most: int) -> tuple[torch.Tensor, dict[str, Any]]:
+        return torch.zeros(0, 3, 8, 8, dtype=torch.uint8), {}
+
+    return Examples(
+        fields,
+        {"probabilities": rows},
+        picture,
+        {},
+        {"confusion": confusion},
+        again,
+        lambda most: (torch.zeros(0, 3, 8, 8, dtype=torch.uint8), {}),
+    )
 
 
 def test_figures_and_tables(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def examples(net: Segmentation, data: Mapping[str, Any]) -> Examples:
 
     small = {key: value for key, value in said.items() if value.ndim == 1}
     truth = {key: value for key, value in data.items() if key not in ("image", "mask")}
-    return Examples(truth, small, picture, metrics.compute(), net.details(metrics), again)
+    return Examples(truth, small, picture, metrics.compute(), net.details(metrics), again, lambda most: (data["image"][:most], {}))
 
 
 def test_figures_show_the_worst_first_and_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +196,7 @@ def test_tables_of_classes_and_groups() -> None:
     assert sum(int(str(row[1])) for row in tables["per_class"].rows) == int((data["mask"] != 255).sum())
     nevus = next(row for row in tables["per_group"].rows if row[0] == "nevus")
     assert nevus[1] == 2 and nevus[2] == pytest.approx(float(kept.predictions["iou"][1::2].mean()))
-    without = Examples({}, kept.predictions, kept.picture, kept.metrics, kept.details, kept.again)
+    without = Examples({}, kept.predictions, kept.picture, kept.metrics, kept.details, kept.again, kept.training)
     assert list(net.tables(without)) == ["per_class"]
     assert isinstance(kept.details["sweep"], Sweep)
 

@@ -33,6 +33,8 @@ class Examples:
         metrics: name -> value, as in `metrics.json`.
         details: what the metrics can tell beyond single numbers (`confusion` (C, C)).
         again: row -> all fields of its sample, and all that is predicted for it, on the CPU; read and computed once more.
+        training: number -> at most so many samples of the training part, evenly chosen, as evaluation sees them: pictures (N, C, H, W)
+            uint8 and their other fields, joined. What simpler ways than the model are fitted on.
     """
 
     truth: Mapping[str, Any]
@@ -41,6 +43,7 @@ class Examples:
     metrics: Mapping[str, float]
     details: Mapping[str, Any]
     again: Callable[[int], tuple[Mapping[str, Any], Mapping[str, Tensor]]]
+    training: Callable[[int], tuple[Tensor, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,13 @@ class Task(nn.Module):
         form: which form of backbone it asks for: "vector", "maps", or None for none.
         main: name of the metric that sums it up best; the others follow it in reports.
         truth: the field of a sample that it learns from, see `DataSpec.truth`; None if it needs none.
+        conditional: whether its backbone is told the picture's label as well (`conditions`).
     """
 
     form: ClassVar[Literal["vector", "maps"] | None] = None
     main: ClassVar[str] = "loss"
     truth: ClassVar[str | None] = None
+    conditional: ClassVar[bool] = False
 
     def players(self) -> dict[str, nn.Module]:
         """Groups of weights with an optimiser of their own, by name; a weight belongs to exactly one. A GAN has two."""
@@ -153,4 +158,31 @@ class Segments(Protocol):
 
     def segment(self, image: Tensor) -> Tensor:
         """(B, C, H, W) float in [0, 1] -> (B, H, W) uint8 class indices."""
+        ...
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """A task that turns the vectors of `embed` back into pictures."""
+
+    def decode(self, code: Tensor) -> Tensor:
+        """(B, D) -> (B, C, H, W) in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """A task that gives its picture of a picture: through a code, or without its noise."""
+
+    def reconstruct(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) float in [0, 1] -> the same shape in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """A task that makes pictures up."""
+
+    def sample(self, n: int, label: int | None = None) -> Tensor:
+        """`n` pictures (n, C, H, W) in [0, 1], of a class where the task knows classes; drawn from torch's own random numbers."""
         ...
