@@ -83,7 +83,8 @@ def append(recipe: str, data: str, metric: str, value: float, seconds: float, no
         writer = csv.writer(file, lineterminator="\n")
         if new:
             writer.writerow(HEADER)
-        writer.writerow((recipe, data, metric, f"{value:.4f}", f"{seconds:.0f}", time.strftime("%Y-%m-%d"), commit(), machine(), note))
+        digits = f"{value:.4f}" if abs(value) >= 0.1 else f"{value:.5f}"
+        writer.writerow((recipe, data, metric, digits, f"{seconds:.0f}", time.strftime("%Y-%m-%d"), commit(), machine(), note))
 
 
 def commit() -> str:

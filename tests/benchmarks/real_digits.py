@@ -31,7 +31,7 @@ from zoo.train import train
 
 SAMPLES = 200
 """Of each label."""
-COURSEWORK = ("backbone={name: dense, hidden: [400], pretrained: false}", "task.latent=20")
+COURSEWORK = ("backbone={name: dense, hidden: [400], pretrained: false, normalize: false}", "task.latent=20")
 
 
 def main() -> None:
