@@ -386,23 +386,24 @@ def test_an_edit_by_command_is_that_of_the_model(here: Path) -> None:
         ("edit RUN in/a.png smiling", 2, "smiling: expected NAME=STRENGTH, such as smiling=+1.5"),
         ("edit RUN in/a.png smiling=big", 2, "smiling=big: expected NAME=STRENGTH"),
         ("edit RUN in/a.png smiling=nan", 2, "smiling=nan: expected a strength"),
-        ("edit RUN in/a.png smiling=1 smiling=2", 2, "smiling=2: named twice"),
+        ("edit RUN in/a.png smiling=1 Smiling=2", 2, "Smiling=2: named twice"),
         ("edit RUN in/a.png =1", 2, "=1: no name"),
         ("edit RUN in/a.png simling=1", 2, "did you mean `smiling`"),
         ("edit RUN in smiling=1", 2, "in: a folder; expected one picture file"),
         ("edit RUN in/c.png smiling=1", 3, "in/c.png: no such file or folder"),
-        ("edit RUN in/a.png smiling=1 --to in/a.png", 2, "this picture was given, and would be written over"),
+        ("edit RUN in/a.png smiling=1 --to in/a.png", 2, "this file was given, and would be written over"),
         ("interpolate RUN in/a.png in/a.png --steps 1", 2, "--steps 1: expected a number from 2 to 64"),
         ("interpolate RUN in/a.png in/a.png --to in/a.png", 2, "would be written over"),
         ("interpolate RUN in/a.png nowhere", 3, "nowhere: no such file or folder"),
         ("interpolate told in/a.png in/a.png", 2, "has no codes that become pictures again"),
         ("plane RUN nowhere", 2, "nowhere: no such folder"),
+        ("plane RUN in --to in/a.png", 2, "would be written over"),
+        ("sample RUN --to /dev/null", 2, "is no file; expected a file to write"),
         ("plane RUN --by smilin", 2, "--by smilin: not known of these pictures (did you mean `Smiling`?); expected one of label, Smiling"),
         ("plane RUN in --by smiling", 2, "--by smiling: not known of these pictures; expected one of label"),
         ("plane RUN in/cats", 2, "1 codes are too few for pca"),
         ("plane RUN in/cats --by label", 2, "no classes are known of these pictures"),
         ("reconstruct RUN in/a.png --to in", 3, "in/a.png is one of the pictures given, and would be written over"),
-        ("reconstruct RUN in in --to out", 3, "would both become out/a.png"),
         ("reconstruct RUN in --to no/out", 2, "there is no folder no"),
         ("reconstruct RUN in --to in/a.png", 2, "is a file"),
         ("reconstruct told in --to out", 2, "reconstructs no pictures by themselves"),
@@ -460,3 +461,20 @@ print(json.dumps(sorted({{"torch", "numpy", "matplotlib", "sklearn", "scipy", "P
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == [] and "--to" in done.stdout
+
+
+def test_two_pictures_of_one_name_are_not_mixed_up(tmp_path: Path) -> None:
+    from zoo.errors import DataError
+    from zoo.reconstruct import _paths
+
+    with pytest.raises(DataError, match=r"a\.jpg and .*a\.png would both become .*a\.png; give one of them alone, or rename it"):
+        _paths([tmp_path / "a.jpg", tmp_path / "a.png"], tmp_path / "out", force=False)
+
+
+def test_a_code_space_of_another_width_is_not_used() -> None:
+    known = latent()
+    other = Latent(known.mean[:1], known.covariance[:1, :1], known.directions[:, :1], known.names)
+    mixed = model(Plain(), other)
+    for call in (lambda: mixed.edit(FIRST, smiling=1), lambda: mixed.sample(2)):
+        with pytest.raises(ZooError, match=r"its code space is of codes of 1 numbers, and its network gives \d"):
+            call()

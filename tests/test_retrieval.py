@@ -348,6 +348,8 @@ def test_the_commands(run: Path, folder: Path, tmp_path: Path, monkeypatch: pyte
         (["search", "{file}", "{star}", "--device", "banana"], 2, "device='banana': expected auto"),
         (["search", "{file}", "{star}", "--to", "{star}"], 2, "would be written over"),
         (["search", "{file}", "{star}", "--to", "{twin}"], 2, "would be written over"),
+        (["search", "{file}", "{star}", "--to", "{file}"], 2, "would be written over"),
+        (["index", "{run}", "{folder}", "--to", "{star}"], 2, "would be written over"),
     ],
 )
 def test_exit_codes(

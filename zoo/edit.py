@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.errors import RecipeError
+from zoo.errors import RecipeError, shown
 from zoo.output import files_of, refuse_unwritable, target, write_figure, write_picture
 
 
@@ -32,14 +32,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.image.is_dir():
         raise RecipeError(f"{arguments.image}: a folder; expected one picture file")
     to = target(arguments.to, f"{arguments.image.stem}_edited.png")
-    refuse_unwritable(to, files)  # before the work, not after it
+    refuse_unwritable(to, [Path(arguments.run), *files])  # before the work, not after it
 
     from zoo.model import load
 
     model = load(arguments.run, device=arguments.device)
     if not arguments.strip:
         write_picture(model.edit(arguments.image, **strengths), to)
-        print(to)
+        print(shown(to))
         return 0
 
     import numpy as np
@@ -52,12 +52,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows = [[given, *row] for row in imagine.strips(model, arguments.image, strengths)]
     columns = ["given", *(f"{strength:+g}" if strength else "0" for strength in STRENGTHS)]
     write_figure(picture_strips([[np.asarray(picture) for picture in row] for row in rows], columns, list(strengths)), to)
-    print(to)
+    print(shown(to))
     return 0
 
 
 def _strengths(words: Sequence[str], strip: bool) -> dict[str, float]:
     """`smiling=+1.5` -> {"smiling": 1.5}; in a strip a name alone stands at 0."""
+    from zoo.latent import joined
+
     strengths: dict[str, float] = {}
     for word in words:
         name, equals, value = word.partition("=")
@@ -65,7 +67,7 @@ def _strengths(words: Sequence[str], strip: bool) -> dict[str, float]:
             strength = 0.0 if strip and not equals else float(value)
         except ValueError as error:
             raise RecipeError(f"{word}: expected NAME=STRENGTH, such as {name or 'smiling'}=+1.5") from error
-        if not name or name in strengths:
+        if not name or joined(name) in map(joined, strengths):
             raise RecipeError(f"{word}: {'named twice' if name else 'no name'}; expected each attribute once, such as smiling=+1.5")
         strengths[name] = strength
     return strengths

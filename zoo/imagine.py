@@ -159,12 +159,15 @@ def _latent(model: Model) -> Latent:
             f"{_name(model)}: its codes were not measured, which is done at the end of a training, for the weights of its best epoch "
             f"and codes of at most {MOST_WIDTH} numbers; load the run by its name or folder, or train it again"
         )
+    if len(model.latent.mean) != (width := _width(model)):
+        raise ZooError(
+            f"{model.origin}: its code space is of codes of {len(model.latent.mean)} numbers, and its network gives {width}: "
+            "it is damaged, or made of two; fetch it again, or train again"
+        )
     return model.latent
 
 
 def _width(model: Model) -> int:
-    if model.latent is not None:
-        return len(model.latent.mean)
     return int(code_of(model, torch.zeros(model.spec.channels, *model.spec.size)).size)
 
 

@@ -22,21 +22,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     from zoo.errors import DataError, shown
-    from zoo.output import refuse_unwritable, target
+    from zoo.output import files_of, refuse_unwritable, target
     from zoo.progress import say
 
     folder: Path = arguments.folder
     if not folder.is_dir():
         raise DataError(f"{shown(folder)}: {'a file' if folder.exists() else 'not there'}; expected a folder of pictures")
     to = target(arguments.to, f"{folder.resolve().name or 'pictures'}.index")
-    refuse_unwritable(to)  # before the work, not after it
+    refuse_unwritable(to, [Path(arguments.run), *files_of([folder])])  # before the work, not after it
 
     from zoo.model import load
     from zoo.retrieval import Index
 
     index = Index.build(load(arguments.run, device=arguments.device), folder, arguments.batch_size)
     index.save(to)
-    say(f"{len(index):,} pictures, {index.vectors.shape[1]} numbers each; search them with `zoo search {shown(to)} IMAGE`")
+    count = f"{len(index):,} picture{'s' * (len(index) != 1)}"
+    say(f"{count}, {index.vectors.shape[1]} numbers each; search them with `zoo search {shown(to)} IMAGE`")
     print(shown(to))
     return 0
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.errors import RecipeError
+from zoo.errors import RecipeError, shown
 from zoo.output import files_of, refuse_unwritable, target, write_figure
 
 MOST = 64
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--to", metavar="FILE", type=Path, help="default: <recipe>_interpolation.png in the current folder")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     arguments = parser.parse_args(argv)
-    refuse_unwritable(arguments.to, files_of([arguments.a, arguments.b]))  # before the work, not after it
+    refuse_unwritable(arguments.to, [Path(arguments.run), *files_of([arguments.a, arguments.b])])  # before the work, not after it
     if not 2 <= arguments.steps <= MOST:
         raise RecipeError(f"--steps {arguments.steps}: expected a number from 2 to {MOST}")
 
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     title = f"{arguments.a.name} to {arguments.b.name}, {arguments.how}"
     write_figure(picture_sheet([np.asarray(picture) for picture in pictures], 8, title), to)
-    print(to)
+    print(shown(to))
     return 0
 
 

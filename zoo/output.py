@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
 
 def refuse_unwritable(path: Path | None, given: Sequence[Path] = ()) -> None:
-    """Raise RecipeError unless `path` (if any) is a file, there already or new in a folder that exists, and none of those given."""
+    """Raise RecipeError unless `path` (if any) is a file, there already or new in a folder that exists, and none of those given.
+
+    What is there and no file (`/dev/null`) would be replaced by one.
+    """
     if path is None:
         return
-    if path.is_dir() or not path.parent.is_dir():
-        reason = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+    if (path.exists() and not path.is_file()) or not path.parent.is_dir():
+        reason = "is a folder" if path.is_dir() else "is no file" if path.exists() else f"there is no folder {path.parent}"
         raise RecipeError(f"--to {path}: {reason}; expected a file to write, in a folder that exists")
     if path.resolve() in {file.resolve() for file in given}:
-        raise RecipeError(f"--to {path}: this picture was given, and would be written over; choose another file")
+        raise RecipeError(f"--to {path}: this file was given, and would be written over; choose another file")
 
 
 def target(to: Path | None, name: str) -> Path:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import RecipeError
-from zoo.output import refuse_unwritable, target, write_figure
+from zoo.errors import RecipeError, shown
+from zoo.output import files_of, refuse_unwritable, target, write_figure
 
 if TYPE_CHECKING:
     from zoo.model import Model
@@ -51,9 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--to", metavar="FILE", type=Path, help="default: <recipe>_plane.png in the current folder")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     arguments = parser.parse_args(argv)
-    refuse_unwritable(arguments.to)  # before the work, not after it
     if arguments.folder is not None and not arguments.folder.is_dir():
         raise RecipeError(f"{arguments.folder}: no such folder; expected a folder of pictures, or none")
+    given = files_of([arguments.folder]) if arguments.folder else []
+    refuse_unwritable(arguments.to, [Path(arguments.run), *given])  # before the work, not after it
 
     from zoo.model import load
 
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     to = target(arguments.to, f"{model.recipe.name}_plane.png")
     known = _of_run(model) if arguments.folder is None else _of_folder(model, arguments.folder)
     write_figure(_figure(known, arguments), to)
-    print(to)
+    print(shown(to))
     return 0
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.errors import DataError, RecipeError
+from zoo.errors import DataError, RecipeError, shown
 from zoo.output import files_of, write_picture
 
 AT_ONCE = 512
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     arguments = parser.parse_args(argv)
-    files = files_of(arguments.pictures)
+    files = list(dict.fromkeys(files_of(arguments.pictures)))
     paths = _paths(files, arguments.to, arguments.force)  # before the work, not after it
 
     from zoo.model import load
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_picture(picture, path)
     height, width = model.spec.size
     say(f"wrote {len(files)} pictures of {height}x{width} pixels, the model's own size")
-    print(arguments.to)
+    print(shown(arguments.to))
     return 0
 
 
@@ -56,7 +56,7 @@ def _paths(files: Sequence[Path], folder: Path, force: bool) -> list[Path]:
     for file in files:
         path = folder / f"{file.stem}.png"
         if path in first:
-            raise DataError(f"--to: {first[path]} and {file} would both become {path}; reconstruct their folders one by one")
+            raise DataError(f"--to: {first[path]} and {file} would both become {path}; give one of them alone, or rename it")
         if path.resolve() in given:
             raise DataError(f"--to {folder}: {path} is one of the pictures given, and would be written over; choose another folder")
         if path.exists() and not force:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +38,7 @@ def write_results(task: Task, data: Loaders, run: Run) -> None:
             **drawings,
         }
     tables: dict[str, Table] = {}
+    training = cache(partial(_training, data))  # figures and tables of both parts ask for the same
     for part in ("val", "test"):
         if part not in data.parts():
             continue
@@ -45,7 +46,6 @@ def write_results(task: Task, data: Loaders, run: Run) -> None:
         metrics |= {f"{part}/{name}": value for name, value in found.metrics.items()}
         pictures = data.pictures(part)
         again = partial(_again, task, pictures, found, device)
-        training = partial(_training, data)
         examples = Examples(found.truth, found.predictions, _shower(pictures, found), found.metrics, found.details, again, training)
         suffix = "" if part == "val" else f"_{part}"
         drawings |= {f"{name}{suffix}": _titled(drawing, part) for name, drawing in task.figures(examples).items()}
@@ -83,7 +83,7 @@ def write_latent(task: Task, data: Loaders, run: Run) -> None:
     """Write what the training pictures tell of the code space, for tasks that embed and decode; see `zoo.latent`."""
     if not (isinstance(task, Embeds) and isinstance(task, Decodes)) or task.conditional:  # its codes mean nothing without their labels
         return
-    from zoo.latent import Latent
+    from zoo.latent import MOST_WIDTH, Latent
 
     device = next(task.parameters()).device
     found: dict[str, list[torch.Tensor]] = {"codes": [], "attributes": [], "label": []}
@@ -96,6 +96,8 @@ def write_latent(task: Task, data: Loaders, run: Run) -> None:
                 found[key] += [batch[key]] if key in batch else []
     codes, attributes, labels = (torch.cat(parts).numpy() if parts else None for parts in found.values())
     assert codes is not None  # there is always something to train on
+    if codes.shape[1] > MOST_WIDTH or not np.isfinite(codes).all():  # too much for a file beside the weights; a network that diverged
+        return
     run.write_bytes(packing.LATENT, Latent.measure(codes, attributes, data.spec.attributes, labels).to_bytes())
 
 

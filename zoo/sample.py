@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.errors import RecipeError
+from zoo.errors import RecipeError, shown
 from zoo.output import refuse_unwritable, target, write_figure
 
 MOST = 1024
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--to", metavar="FILE", type=Path, help="default: <recipe>_samples.png in the current folder")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     arguments = parser.parse_args(argv)
-    refuse_unwritable(arguments.to)  # before the work, not after it
+    refuse_unwritable(arguments.to, [Path(arguments.run)])  # before the work, not after it
     if not 1 <= arguments.count <= MOST:
         raise RecipeError(f"--count {arguments.count}: expected a number from 1 to {MOST}")
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     details = [f"{name} {value}" for name in ("label", "sampler", "seed") if (value := getattr(arguments, name)) is not None]
     title = f"{model.recipe.name}: {', '.join(details)}"
     write_figure(picture_sheet([np.asarray(picture) for picture in pictures], max(8, math.isqrt(len(pictures))), title), to)
-    print(to)
+    print(shown(to))
     return 0
 
 

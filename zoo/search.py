@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     image: Path = arguments.image
     if not image.is_file():
         raise DataError(f"{shown(image)}: {'a folder' if image.is_dir() else 'not there'}; expected a picture file")
-    refuse_unwritable(arguments.to, [image])  # before the work, not after it
+    refuse_unwritable(arguments.to, [image, Path(arguments.index)])  # before the work, not after it
 
     from zoo.model import load
     from zoo.retrieval import Index

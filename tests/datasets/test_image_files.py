@@ -93,3 +93,11 @@ def test_drawn_pictures_differ_and_have_groups(tmp_path: Path) -> None:
     small = np.stack([np.asarray(source.read(record)[0].resize((8, 8), Image.Resampling.BOX), float) for record in records])
     within = np.mean([small[at : at + 24].std(0).mean() for at in range(0, 288, 24)])
     assert within > 20  # grey levels: no folder holds one picture again and again
+
+
+def test_pictures_in_no_folder_are_groups_of_their_own(tmp_path: Path) -> None:
+    for name in ("a/1.png", "a/2.png", "3.png", "4.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    records = ImageFiles(tmp_path, groups="folder").records["labelled"]
+    assert [(record.id, record.group) for record in records] == [("3.png", "3.png"), ("4.png", "4.png"), ("a/1.png", "a"), ("a/2.png", "a")]

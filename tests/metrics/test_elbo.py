@@ -61,3 +61,7 @@ def test_scores_are_means_over_pictures() -> None:
     values = {name: float(value) for name, value in metrics.compute().items()}
     assert values == {"elbo": -13.5, "nll": 4.5, "kl": 9.0, "active": 2.0}
     assert not any(math.isnan(value) for value in values.values())
+
+
+def test_dimensions_of_a_network_that_diverged_are_not_active() -> None:
+    assert "0 of 2 dimensions are active" in Dimensions(np.full(2, np.nan), np.full(2, np.nan)).in_words()

@@ -16,14 +16,14 @@ from torch import Tensor
 from tasks.test_autoencoder import examples
 from zoo import registry
 from zoo.backbones.unet import UNet
-from zoo.errors import RecipeError
+from zoo.errors import DataError, RecipeError
 from zoo.heads import decoders
 from zoo.losses import reconstruction as losses
 from zoo.metrics.reconstruction import per_picture
 from zoo.spec import DataSpec
 from zoo.tasks import simpler
 from zoo.tasks.denoising import Denoising
-from zoo.tasks.restoring import NETWORK
+from zoo.tasks.restoring import NETWORK, beside
 from zoo.tasks.task import Embeds, Examples, Reconstructs, Segments
 
 SIDE = 20
@@ -172,3 +172,14 @@ def test_components_are_orthonormal_and_no_more_than_there_are() -> None:
     assert len(fitted.axes) == 4
     assert torch.allclose(fitted.axes @ fitted.axes.T, torch.eye(4), atol=1e-4)
     assert torch.allclose(fitted.reconstruct(data["clean"]), data["clean"], atol=1e-3)  # of the pictures themselves, nothing is lost
+
+
+def test_measuring_without_clean_pictures_says_what_is_missing() -> None:
+    net, data = task().eval(), {key: value for key, value in batch().items() if key != "clean"}
+    with torch.inference_mode(), pytest.raises(DataError, match=r"`\w+` cannot be measured"):
+        net.metrics().update(net.predict(data), data)
+
+
+def test_a_network_that_diverged_is_not_the_best() -> None:
+    values = {NETWORK: {"psnr": torch.tensor([float("nan")])}, "blur": {"psnr": torch.tensor([20.0])}}
+    assert beside(values, "psnr", "").caption.startswith("Blur is better than the network: 20.00 dB against nan dB, place 2 of 2")

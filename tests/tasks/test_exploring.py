@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -122,3 +123,27 @@ def test_wrong_names_are_told_before_the_training() -> None:
         Autoencoder(DataSpec(3, (8, 8), attributes=SPEC.attributes), Convolution(), edits=("Smilin",))
     with pytest.raises(ValueError, match=r"\(it has none\)"):
         Autoencoder(DataSpec(3, (8, 8)), Convolution(), edits=("Smiling",))
+
+
+def test_attributes_without_a_direction_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an attribute that all training pictures have alike nothing can be shown; it is no reason to lose the report."""
+    from zoo.figures import latent
+
+    drawn: dict[str, Any] = {}
+    monkeypatch.setattr(latent, "picture_strips", lambda rows, columns=(), names=(): drawn.update(names=names))
+    kept = examples()
+    seen, known = kept.training(200)
+    known = {**known, "attributes": known["attributes"].clone()}
+    known["attributes"][:, 1] = 0.5
+    exploring.drawings(Identity(), replace(kept, training=lambda most: (seen, known)), SPEC, ("Bald", "Smiling"))
+    assert drawn["names"] == ["Smiling", "Smiling"]
+
+
+def test_of_a_network_that_diverged_nothing_is_shown() -> None:
+    kept = examples()
+    assert exploring.drawings(Identity(), replace(kept, predictions={"codes": kept.predictions["codes"] * float("nan")}), SPEC) == {}
+
+
+def test_exact_names_go_first() -> None:
+    spec = DataSpec(1, (SIDE, SIDE), attributes=("No-Eyewear", "No Eyewear"))
+    assert exploring._at(spec, "No Eyewear") == 1 and exploring._at(spec, "no_eyewear") == 0

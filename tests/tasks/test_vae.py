@@ -198,3 +198,9 @@ def test_options_out_of_range() -> None:
     with pytest.raises(ValueError, match="std"):
         task(likelihood="gaussian", std=0.0)
     assert elbo.likelihood("bernoulli") is task().nll
+
+
+def test_spoilt_pictures_are_refused() -> None:
+    net, data = task(), batch()
+    with pytest.raises(RecipeError, match=r"leave data\.corrupt out, or take task\.name=autoencoder"):
+        net.losses({**data, "clean": data["image"]}, "model")

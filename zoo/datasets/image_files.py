@@ -49,7 +49,7 @@ class ImageFiles(Source):
             part: [Record(path, path.relative_to(root).as_posix(), group=_group(path, tops[part], groups)) for path in paths]
             for part, paths in pictures.items()
         }
-        if groups == "folder" and not any(record.group for part in records.values() for record in part):
+        if groups == "folder" and all(path.parent == tops[part] for part, paths in pictures.items() for path in paths):
             raise RecipeError(f"data.groups=folder: all pictures lie in {shown(root)} itself; put each group in a folder, or leave it out")
         super().__init__(
             root, (), records, "folder" if groups == "folder" else None, channels=1 if grey else 3, notes=_notes(root, tops, found)
@@ -84,9 +84,10 @@ def _files(top: Path) -> list[Path]:
 
 
 def _group(path: Path, top: Path, groups: str) -> str | None:
-    """The picture's folder; None for a picture that lies in none."""
-    folder = path.parent.relative_to(top).as_posix()
-    return folder if groups == "folder" and folder != "." else None
+    """The picture's folder; a picture that lies in none is a group of its own."""
+    if groups == "none":
+        return None
+    return (path if path.parent == top else path.parent).relative_to(top).as_posix()
 
 
 def _notes(root: Path, tops: Mapping[str, Path], found: Mapping[str, list[Path]]) -> list[str]:

@@ -30,6 +30,9 @@ FOLDERS = ("lfw-deepfunneled", "lfw_funneled", "lfw")
 MAX_BYTES, MAX_ROWS, MAX_COLUMNS = 256_000_000, 200_000, 1_000
 """A larger table is refused before memory is taken; the real one has 18 MB, 13,143 rows and 75 columns."""
 
+MOST_VALUE = 1e30
+"""Larger values are no float32."""
+
 KEYS = ("person", "imagenum")
 NUMBER = re.compile(r"[0-9]{1,6}")
 SHOWN = 10  # faults told one by one before the rest is only counted
@@ -173,7 +176,7 @@ def _value(cell: str) -> float:
         value = float(cell) if "_" not in cell else math.nan  # Python would take 1_000 as a number
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
+    if not abs(value) < MOST_VALUE:  # nor NaN
         raise ValueError(f"{shown(cell.strip()[:40])!r} is no finite number; mend it, or remove the line: its picture is then left out")
     return value
 

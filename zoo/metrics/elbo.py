@@ -39,7 +39,7 @@ class Dimensions:
 
     def in_words(self, most: int = 12) -> str:
         """How many are active, and which collapsed to the prior."""
-        dead = np.flatnonzero(self.activity <= ACTIVE).tolist()
+        dead = np.flatnonzero(~(self.activity > ACTIVE)).tolist()
         if not dead:
             return f"All {len(self.activity)} dimensions are active."
         named = ", ".join(map(str, dead[:most])) + (f" and {len(dead) - most} more" if len(dead) > most else "")

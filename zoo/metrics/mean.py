@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from zoo.errors import DataError
+
 
 class Mean(Metric):
     """Mean over samples of `predictions[key]`, shape (B,); in float64, so that it does not depend on the batch size."""
@@ -24,7 +26,16 @@ class Mean(Metric):
         self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, predictions: Mapping[str, Tensor], batch: Mapping[str, Any]) -> None:
-        """Count a batch."""
+        """Count a batch.
+
+        Raises:
+            DataError: there was nothing to compare the predictions with.
+        """
+        if self.key not in predictions:
+            raise DataError(
+                f"`{self.key}` cannot be measured: these pictures come without what the model's are compared with "
+                "(labels, masks; of a denoising model the clean pictures, which data.corrupt spoils)"
+            )
         self.total += predictions[self.key].double().sum()
         self.count += len(predictions[self.key])
 

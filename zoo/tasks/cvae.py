@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
 from zoo.backbones.backbone import Backbone
@@ -21,6 +21,7 @@ from zoo.heads.variational import GaussianHead, noise_of, reparameterise
 from zoo.losses import elbo
 from zoo.spec import DataSpec
 from zoo.tasks import showing
+from zoo.tasks.showing import refuse_spoilt
 from zoo.tasks.task import Batch, Drawing, Examples, Table, Task
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class CVAE(Task):
         self,
         spec: DataSpec,
         backbone: Backbone,
-        latent: Annotated[int, Ge(1)] = 20,
+        latent: Annotated[int, Ge(1), Le(4096)] = 20,
         likelihood: Literal["bernoulli", "gaussian"] = "bernoulli",
         std: Annotated[float, Gt(0)] = 0.1,
         beta: Annotated[float, Ge(0)] = 1.0,
@@ -92,6 +93,7 @@ class CVAE(Task):
 
     def losses(self, batch: Batch, player: str) -> dict[str, Tensor]:
         """`loss` = `nll` + weight * `kl`, means over the pictures, in nats."""
+        refuse_spoilt(batch)
         image, condition = batch["image"], self.condition(batch["label"])
         mean, log_variance = self.posterior(image, condition)
         code = reparameterise(mean, log_variance, torch.randn_like(mean))

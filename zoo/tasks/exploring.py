@@ -59,11 +59,15 @@ def drawings(net: Codes, examples: Examples, spec: DataSpec, edits: Sequence[str
         spec: of the data.
         edits: attributes to change in some pictures; by default those that the codes tell best.
 
-    Raises:
-        ValueError: no such attribute.
+    Returns:
+        Figures by file stem; none of a network that diverged.
     """
+    if not examples.predictions["codes"].isfinite().all():
+        return {}
     latent = measured(net, examples, spec)
-    shown = [spec.attributes[_at(latent, name)] for name in edits] or told_best(latent)[:STRIPS]
+    best = told_best(latent)  # without those that all training pictures have alike: they have no direction
+    asked = [spec.attributes[_at(spec, name)] for name in edits]
+    shown = [name for name in asked if name in best] or best[:STRIPS]
     found = {"samples_fitted": _samples(net, latent), "map": _map(examples, spec, shown), "between": _between(net, examples)}
     found |= {"neighbours": _neighbours(examples, spec)}
     return found | ({"edits": _edits(net, examples, latent, shown)} if shown else {})
@@ -77,9 +81,10 @@ def told_best(latent: Latent) -> list[str]:
     return [latent.names[row] for row in np.argsort(-apart, kind="stable") if apart[row] > 0]
 
 
-def _at(latent: Latent, name: str) -> int:
-    latent.direction(name)  # refuses what is none
-    return next(row for row, known in enumerate(latent.names) if joined(known) == joined(name))
+def _at(spec: DataSpec, name: str) -> int:
+    if name in spec.attributes:
+        return spec.attributes.index(name)
+    return next(row for row, known in enumerate(spec.attributes) if joined(known) == joined(name))
 
 
 def _decoded(net: Codes, codes: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -87,7 +88,8 @@ def beside(values: Mapping[str, Mapping[str, Tensor]], by: str, note: str) -> Ta
     """
     means = {way: {name: float(of.double().mean()) for name, of in metrics.items()} for way, metrics in values.items()}
     rows = [(way, *found.values()) for way, found in means.items()]
-    order = sorted(means, key=lambda way: means[way][by], reverse=by == "psnr")
+    sign = -1 if by == "psnr" else 1
+    order = sorted(means, key=lambda way: math.inf if math.isnan(means[way][by]) else sign * means[way][by])  # what diverged comes last
     first, rank = order[0], order.index(NETWORK)
     spoken = {way: f"{found[by]:.2f} dB" if by == "psnr" else f"{by} {found[by]:.5f}" for way, found in means.items()}
     if rank == 0:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from zoo.errors import RecipeError
 from zoo.tasks.task import Drawing, Examples, Table
 
 if TYPE_CHECKING:
@@ -22,6 +23,15 @@ MEASURED = 500
 AT_ONCE = 50
 
 Picture = npt.NDArray[np.uint8]
+
+
+def refuse_spoilt(batch: Mapping[str, Any]) -> None:
+    """Raise RecipeError where pictures are spoilt on purpose: a model of the pictures themselves would learn the noise."""
+    if "clean" in batch:
+        raise RecipeError(
+            "this task learns how likely the pictures are as they come, noise included: leave data.corrupt out, "
+            "or take task.name=autoencoder or denoising to make them whole"
+        )
 
 
 def drawable(images: Tensor) -> list[Picture]:

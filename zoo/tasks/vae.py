@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
 from zoo.backbones.backbone import Backbone
@@ -15,6 +15,7 @@ from zoo.heads.variational import GaussianHead, noise_of, reparameterise
 from zoo.losses import elbo
 from zoo.spec import DataSpec
 from zoo.tasks import showing
+from zoo.tasks.showing import refuse_spoilt
 from zoo.tasks.task import Batch, Drawing, Examples, Table, Task
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class VAE(Task):
         self,
         spec: DataSpec,
         backbone: Backbone,
-        latent: Annotated[int, Ge(1)] = 20,
+        latent: Annotated[int, Ge(1), Le(4096)] = 20,
         likelihood: Literal["bernoulli", "gaussian"] = "bernoulli",
         std: Annotated[float, Gt(0)] = 0.1,
         beta: Annotated[float, Ge(0)] = 1.0,
@@ -77,6 +78,7 @@ class VAE(Task):
 
     def losses(self, batch: Batch, player: str) -> dict[str, Tensor]:
         """`loss` = `nll` + weight * `kl`, means over the pictures, in nats."""
+        refuse_spoilt(batch)
         image = batch["image"]
         mean, log_variance = self.posterior(image)
         nll = self.nll(self.logits(reparameterise(mean, log_variance, torch.randn_like(mean))), image).mean()
