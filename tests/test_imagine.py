@@ -345,7 +345,7 @@ COMMANDS = {
     "labelled": ("sample told --label 10 --count 5", "small_samples.png"),
     "sampler": ("sample RUN --sampler mixture --seed 4", "small_samples.png"),
     "edit": ("edit RUN in/a.png smiling=+1.5", "a_edited.png"),
-    "strip": ("edit RUN in/a.png smiling Smiling=-1 --strip", "a_edited.png"),
+    "strip": ("edit RUN in/a.png smiling --strip", "a_edited.png"),
     "interpolate": ("interpolate RUN in/a.png in/cats/b.png --how linear", "small_interpolation.png"),
     "plane": ("plane RUN", "small_plane.png"),
     "by": ("plane RUN --by smiling", "small_plane.png"),

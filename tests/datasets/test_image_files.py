@@ -48,10 +48,10 @@ def test_pictures_of_one_folder_stay_together(tmp_path: Path) -> None:
     source = ImageFiles(root, groups="folder")
     assert source.groups == "folder"
     groups = {record.id: record.group for record in source.records["labelled"]}
-    assert groups["people/c/2.png"] == "people/c" and groups["loose.png"] is None
+    assert groups["people/c/2.png"] == "people/c" and groups["loose.png"] == "loose.png"
     parts = splits.divide(source.records, 0.2, 0.2, 0, "auto", source.labels, source.groups).parts
     people = [{record.group for record in part if record.group} for part in parts.values()]
-    assert sum(map(len, people)) == 5 and all(people)
+    assert sum(map(len, people)) == 6 and all(people)
 
 
 def test_groups_need_folders(tmp_path: Path) -> None:
