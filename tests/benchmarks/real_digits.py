@@ -69,15 +69,15 @@ def measure(run: Any, image: Tensor, label: Tensor, judge: nn.Module, real: floa
     """What this script's head promises of one run."""
     task: Any = from_run(run, device="cpu").task
     torch.manual_seed(0)
-    found = {name: run.metrics[f"test/{name}"] for name in ("elbo", "kl", "active")}
+    found = {f"test/{name}": run.metrics[f"test/{name}"] for name in ("elbo", "kl", "active")}
     ones = torch.bernoulli(image)
     with torch.inference_mode():
         if not task.conditional:
             bounds = [task.bound(part, samples=100) for part in ones.split(100)]
-            return found | {"bound of 100 samples": float(torch.cat(bounds).mean())}
+            return found | {"test/bound_of_100_samples": float(torch.cat(bounds).mean())}
         samples = torch.cat([task.sample(SAMPLES, number) for number in range(len(LABELS))])
     asked = torch.arange(len(LABELS)).repeat_interleave(SAMPLES)
-    return found | {"samples of the digit wished": share(judge, samples, asked), "spread": spread(samples, asked) / real}
+    return found | {"test/samples_of_the_digit_wished": share(judge, samples, asked), "test/spread": spread(samples, asked) / real}
 
 
 def spread(image: Tensor, label: Tensor) -> float:
