@@ -130,6 +130,18 @@ def test_archives_are_no_models(sample: Sample, run: Path, tmp_path: Path, outsi
         "refused: nothing of it runs",
         test="tests/backbones/test_weights.py::test_a_source_package_is_never_run",
     ),
+    Sample(
+        "an IDX file that is a bomb",
+        "`data.root` of `mnist` and `fashion_mnist`",
+        "refused after a few megabytes",
+        test="tests/datasets/test_idx.py::test_a_broken_file_is_named_before_memory_is_taken[bomb]",
+    ),
+    Sample(
+        "an IDX file whose header promises a terabyte",
+        "`data.root` of `mnist` and `fashion_mnist`",
+        "refused before memory is taken",
+        test="tests/datasets/test_idx.py::test_a_broken_file_is_named_before_memory_is_taken[too much promised]",
+    ),
 )
 def test_archives_are_no_data(sample: Sample, run: Path, tmp_path: Path, outside: Path) -> None:
     file = tmp_path / "pictures.zip"

@@ -45,6 +45,36 @@ LIES: dict[str, bytes] = {
         for what, case in (("a tensor that ends behind the file", "beyond"), ("overlapping tensors", "overlapping"), ("huge sizes", "huge"))
     ],
     Sample(
+        "a pickle, lying shapes, wrong names",
+        "`latent.safetensors` of a run, `zoo.load(RUN)`",
+        "refused; the sentence names the file",
+        test="tests/test_imagine.py::test_a_damaged_code_space_is_refused_in_a_sentence",
+    ),
+    Sample(
+        "a code space of another width than the network's",
+        "`zoo edit`, `zoo sample`, of runs and packed files",
+        "refused",
+        test="tests/test_imagine.py::test_a_code_space_of_another_width_is_not_used",
+    ),
+    Sample(
+        "names that leave the folder",
+        "an index, `zoo search`",
+        "refused",
+        test="tests/test_retrieval.py::test_damaged_files_are_refused[a name that leaves the folder]",
+    ),
+    Sample(
+        "a covariance that is none",
+        "an index, `zoo search`",
+        "refused",
+        test="tests/test_retrieval.py::test_damaged_files_are_refused[a covariance that is none]",
+    ),
+    Sample(
+        "any other file",
+        "an index, `zoo search`",
+        "refused",
+        test="tests/test_retrieval.py::test_other_files_are_refused",
+    ),
+    Sample(
         "a header of up to 2^64 bytes",
         "`zoo.load(FILE)`",
         "refused: 16 MB are the most",
