@@ -91,7 +91,7 @@ def test_pictures_are_read_with_their_label(drawn: MPIIActivity) -> None:
     record = drawn.records["labelled"][0]
     picture, fields = drawn.read(record)
     assert picture.mode == "RGB" and min(picture.size) >= 100
-    assert fields == {"label": record.label}
+    assert fields == {"label": record.label, "group": record.group}
 
 
 def test_every_class_has_videos_for_a_grouped_split(drawn: MPIIActivity) -> None:
