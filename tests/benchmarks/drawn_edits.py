@@ -61,7 +61,7 @@ def main() -> None:
                 bench.append("lfw_autoencoder", "synthetic", f"share_with_{name.lower()}_after_{sign * STRENGTH:+}", after, 0, note)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def changed(model: Model, judge: nn.Module, image: Tensor, name: str, strength: float) -> tuple[float, float, float]:
     """Shares in which the judge sees the attribute before and after, and the mean share in which another one changes."""
     assert model.latent is not None
@@ -81,13 +81,13 @@ def read(model: Model, source: LFW, records: list[Record]) -> tuple[Tensor, Tens
     return image, torch.from_numpy(np.array([record.attributes for record in records])[:, columns] > 0)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def codes(model: Model, image: Tensor) -> Tensor:
     """(N, D)."""
     return torch.cat([model.task.embed(part) for part in torch.split(image, 64)])  # type: ignore[operator]  # the task has codes
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def decoded(model: Model, code: Tensor) -> Tensor:
     """(N, C, H, W)."""
     return torch.cat([model.task.decode(part) for part in torch.split(code, 64)])  # type: ignore[operator]  # likewise
