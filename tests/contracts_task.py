@@ -51,7 +51,7 @@ def check_declarations(task: Task, batch: Batch) -> None:
 
 
 def check_players(task: Task, batch: Batch) -> None:
-    """Every weight belongs to exactly one player."""
+    """Every weight that is trained belongs to exactly one player."""
     players = task.players()
     assert players and all(isinstance(player, nn.Module) for player in players.values())
     assert list(task.players()) == list(players), "their order is the order of their turns: it may not change"
@@ -62,7 +62,7 @@ def check_players(task: Task, batch: Batch) -> None:
         for weight in weights:
             assert id(weight) not in owners, f"a weight belongs to {owners.get(id(weight))!r} and to {name!r}"
             owners[id(weight)] = name
-    lost = [name for name, weight in task.named_parameters() if id(weight) not in owners]
+    lost = [name for name, weight in task.named_parameters() if weight.requires_grad and id(weight) not in owners]
     assert not lost, f"weights without a player: {lost}"
 
 

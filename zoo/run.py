@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+SNAPSHOTS = "snapshots"
+"""Folder of what a task made after each epoch."""
+
+
 class Run:
     """A run folder and its recipe. As a context it holds a new folder until something worth keeping is in it.
 
@@ -230,6 +234,11 @@ class Run:
         rows = [row for row in self.history() if row["step"] <= step]
         self.write_text("history.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
+    @first_only
+    def keep_snapshot(self, epoch: int, png: bytes) -> None:
+        """Keep a picture of what the task makes after an epoch, for the film of its training."""
+        self.write_bytes(f"{SNAPSHOTS}/epoch_{epoch:04d}.png", png)
+
     # ------------------------------------------------------------ weights and checkpoints
 
     @first_only
@@ -294,7 +303,7 @@ class Run:
 FREE = (
     *("question", "expect", "reference", "checkpoint", "data.root", "data.workers", "train.epochs", "train.max_steps"),
     *("train.engine", "train.device", "train.devices", "train.nodes"),
-    *("train.on_oom", "train.log_every", "train.tensorboard", "train.callbacks", "train.loggers", "train.hooks"),
+    *("train.on_oom", "train.log_every", "train.log_gradients", "train.tensorboard", "train.callbacks", "train.loggers", "train.hooks"),
 )
 """Keys that may change when a run goes on: its length, what computes and what watches it."""
 

@@ -180,6 +180,7 @@ class Player(Section):
     optimizer: Annotated[Optimizer | None, Field(discriminator="name")] = Field(None, description="default: train.optimizer")
     lr: Positive | None = Field(None, description="default: train.lr")
     schedule: Annotated[LrSchedule | None, Field(discriminator="name")] = Field(None, description="default: train.schedule")
+    ema: Fraction | None = Field(None, description="default: train.ema")
 
 
 class Plugin(Section):
@@ -217,6 +218,7 @@ class Train(Section):
         "stop", description="when memory does not suffice: stop and say so, or go on with batches in portions"
     )
     log_every: Count = Field(20, description="steps between two readings of the losses from the device")
+    log_gradients: bool = Field(False, description="also log the norm of each player's gradients")
     tensorboard: bool = Field(False, description="also write events for TensorBoard into the run's folder")
     callbacks: tuple[Any, ...] = Field((), description="of PyTorch Lightning, with engine lightning; see docs/plugins.md")
     loggers: tuple[Any, ...] = Field((), description="of PyTorch Lightning, with engine lightning; see docs/plugins.md")

@@ -179,7 +179,7 @@ def test_averaged_weights_are_what_is_measured_and_kept() -> None:
     run, net = trained("train.ema=0.999", "train.epochs=1", "train.lr=1.0")
     state = run.checkpoint()
     assert state is not None
-    averaged = state["updater"]["average"]["kept"]
+    averaged = state["updater"]["players"]["model"]["average"]["kept"]
     assert all(torch.equal(net.state_dict()[name], value) for name, value in averaged.items())
     assert not torch.equal(state["task"]["head.1.weight"], averaged["head.1.weight"])
     found = evaluate(net, Memory().evaluation("val"), CPU)
@@ -417,3 +417,58 @@ def test_deterministic_algorithms_are_chosen_for_the_training_only(wish: str, in
     trained(f"train.deterministic={wish}", net=net)
     assert seen == {inside}
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+# ---------------------------------------------------------------- a task that is looked at
+
+
+class Looked(Classification):
+    """Shows the batches it was told of, one pixel each, and is alarmed from the second epoch on."""
+
+    told: list[int]
+
+    def start_batch(self, step: int) -> None:
+        self.told = [*getattr(self, "told", []), step]
+
+    def snapshot(self) -> Tensor:
+        assert not self.training and torch.is_inference_mode_enabled()
+        return torch.full((4, 3, 8, 8), len(self.told) / 100)
+
+    def alarms(self, history: Any) -> list[str]:
+        return [f"{len(history)} epochs, {history[-1]['epoch']} the last.", "Stop it."] if len(history) > 1 else []
+
+
+def looked() -> Looked:
+    net = task()
+    net.__class__ = Looked
+    assert isinstance(net, Looked)
+    return net
+
+
+def test_a_task_is_told_the_number_of_each_batch(tmp_path: Path) -> None:
+    net = looked()
+    trained("train.epochs=2", net=net)
+    assert net.told == list(range(10))
+
+
+def test_a_sheet_of_each_epoch_is_kept() -> None:
+    from PIL import Image
+
+    run, _ = trained("train.epochs=3", net=looked())
+    sheets = sorted((run.folder / "snapshots").iterdir())
+    assert [sheet.name for sheet in sheets] == ["epoch_0001.png", "epoch_0002.png", "epoch_0003.png"]
+    values = []
+    for sheet in sheets:
+        with Image.open(sheet) as picture:
+            values.append(min(picture.convert("L").get_flattened_data()))
+    assert values == [round(255 * told / 100) for told in (5, 10, 15)]
+
+
+def test_alarms_are_said_and_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    run, _ = trained("train.epochs=3", net=looked())
+    assert [row.get("alarm") for row in run.history()] == [
+        None,
+        "2 epochs, 2 the last. Stop it.",
+        "3 epochs, 3 the last. Stop it.",
+    ]
+    assert "WARNING: 2 epochs, 2 the last." in capsys.readouterr().err

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from small import Convolution, Memory, recipe, same, spec, task
+from small_tasks import Game
 from torch import Tensor, nn
 
 from zoo.engines.engine import training_step
@@ -162,8 +163,53 @@ def test_average_moves_with_steps_and_not_with_batches() -> None:
     net = task()
     update = updater(net, "train.ema=0.9", "train.accumulate=3")
     train(net, update, [[0, 1]] * 7)
-    assert update.average is not None
-    assert update.average.steps == 2
+    assert [average.steps for average in update.averages] == [2]
+
+
+def test_average_of_one_player_alone() -> None:
+    """It follows that player's steps, and the other's weights are never exchanged."""
+    net = Game(spec(), sits_out="generator", every=2)
+    update = updater(net, "train.players.generator.ema=0.5")
+    train(net, update, [[0, 1, 2]] * 4)
+    assert [average.steps for average in update.averages] == [2]
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    with update.averaged():
+        held = {name.partition(".")[0] for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
+    assert held == {"generator"}
+    assert same(dict(net.state_dict()), before)
+
+
+def test_average_of_all_players_but_for_one_decay() -> None:
+    update = updater(Game(spec()), "train.ema=0.9", "train.players.generator.ema=0.5")
+    assert [average.decay for average in update.averages] == [0.9, 0.5]
+
+
+# ---------------------------------------------------------------- norms of gradients
+
+
+@pytest.mark.parametrize("clip", [[], ["train.clip=0.001"]])
+def test_norms_are_of_the_gradients_before_clipping(clip: list[str]) -> None:
+    net = task(norm=False)
+    update = updater(net, "train.log_gradients=true", *clip)
+    losses = net.losses(batch([0, 1, 2]), "model")
+    expected = torch.cat([gradient.flatten() for gradient in torch.autograd.grad(losses["loss"], list(net.parameters()))]).norm()
+    training_step(net, net.players(), batch([0, 1, 2]), update.update)
+    assert list(update.norms) == ["gradient_norm"]
+    assert float(update.norms["gradient_norm"]) == pytest.approx(float(expected), rel=1e-5)
+    assert float(expected) > 0.001
+    update.end_batch()
+    assert not update.norms, "of this batch alone"
+
+
+def test_norms_of_those_who_took_a_step() -> None:
+    net = Game(spec(), every=2)
+    update = updater(net, "train.log_gradients=true", "train.accumulate=2")
+    seen = []
+    for _ in range(6):  # the discriminator sits out every second batch
+        training_step(net, net.players(), batch([0, 1, 2]), update.update)
+        seen.append(set(update.norms))
+        update.end_batch()
+    assert seen[1] == {"generator/gradient_norm"} and seen[2] == {"discriminator/gradient_norm"} and not seen[0]
 
 
 def test_average_of_shared_weights() -> None:

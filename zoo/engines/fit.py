@@ -34,11 +34,12 @@ from zoo.engines.schedules import better, measured
 from zoo.engines.update import Backward, Updater
 from zoo.errors import DataError, DivergedError, RecipeError, ZooError
 from zoo.evaluate import evaluate
+from zoo.film import sheet
 from zoo.progress import Progress, clock, say
 from zoo.ranks import gathered, mean, most, ranks, take_from_first
 from zoo.run import Run
 from zoo.sections import Cosine, OneCycle
-from zoo.tasks.task import Task
+from zoo.tasks.task import Task, Watched
 
 TIME_UP = int(getattr(signal, "SIGUSR1", 1000))
 """What schedulers of clusters send when the time is nearly up; also stands for `--max-time`. Windows has no such signal."""
@@ -212,12 +213,15 @@ class Fit:
             DivergedError: a loss is not a finite number.
             StoppedError: a signal came; the state is saved.
         """
+        self.task.start_batch(self.step_number)
         try:
             losses = self._trained_on(batch, backward)
         except (RuntimeError, MemoryError) as error:
             if said := self._explained(error):
                 raise said from error
             raise
+        if self.train.log_gradients:
+            losses |= self.updater.norms
         self.updater.end_batch()
         self.step_number += 1
         self._gather(losses)
@@ -393,7 +397,7 @@ class Fit:
         taken = time.monotonic() - self.begun
         self.seconds += taken
         row |= metrics | {"seconds": round(taken, 3), "train_seconds": round(trained, 3)}
-        self.run.log(row)
+        self.run.log(row | self._alarms(row))
         self.listen(row, self.step_number)
         self._say(row, improved)
         self.done = end or self._out_of_patience()
@@ -415,7 +419,23 @@ class Fit:
             improved = self._judge(metrics, epoch)
             if improved or epoch in self.recipe.checkpoint.keep_epochs:
                 self.run.keep_weights(self.task, epoch)
+            self._keep_snapshot(epoch)
         return metrics, improved
+
+    def _keep_snapshot(self, epoch: int) -> None:
+        """A picture for the film of the training, of a task that has one."""
+        if isinstance(self.task, Watched) and self.ranks.first:
+            with torch.inference_mode():
+                self.run.keep_snapshot(epoch, sheet(self.task.eval().snapshot()))
+
+    def _alarms(self, row: Mapping[str, Any]) -> dict[str, str]:
+        """What the task finds wrong with its training after this epoch, said and kept in the history."""
+        if not isinstance(self.task, Watched) or not self.ranks.first:
+            return {}
+        found = self.task.alarms([*self.run.history(), row])
+        for sentence in found:
+            say(f"WARNING: {sentence}")
+        return {"alarm": " ".join(found)} if found else {}
 
     def _judge(self, metrics: dict[str, float], epoch: int) -> bool:
         """Whether this epoch is the best so far; counts the epochs waited for the next improvement."""
@@ -438,7 +458,8 @@ class Fit:
         return True
 
     def _say(self, row: dict[str, Any], improved: bool) -> None:
-        names = dict.fromkeys(("train/loss", self.recipe.monitor.metric, "val/loss", f"val/{self.task.main}"))
+        losses = [name for name in row if name.startswith("train/") and name.endswith("/loss")]  # one for each player
+        names = dict.fromkeys((*losses, self.recipe.monitor.metric, "val/loss", f"val/{self.task.main}"))
         shown = "  ".join(f"{name} {row[name]:.4g}" for name in names if name in row)
         left = self.seconds / self.step_number * (self.total - self.step_number)
         after = f"  ({clock(left)} left)" if left else ""

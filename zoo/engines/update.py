@@ -19,7 +19,7 @@ Backward = Callable[[Tensor], None]
 
 
 class Updater:
-    """Per player an optimiser and schedule with clipping, accumulation and loss scaling; for all of them averaged weights.
+    """Per player an optimiser and schedule with clipping, accumulation, loss scaling and averaged weights.
 
     Args:
         task: on its device already.
@@ -35,13 +35,11 @@ class Updater:
     def __init__(self, task: Task, train: Train, monitor: Monitor, batches: int, device: torch.device) -> None:
         self.train, self.batches = train, batches
         self.seen = 0  # batches; the time of the schedule, for players that sit batches out as well
-        self.moved = False  # whether a player took a step in this batch
         modules = task.players()
         for name in train.players:
             if name not in modules:
                 raise RecipeError(f"train.players.{name}: the task has no such player{nearest(name, modules)}; it has {', '.join(modules)}")
         self.players = {name: _Player(module, refined(train, name), monitor, device) for name, module in modules.items()}
-        self.average = Average(task, train.ema) if train.ema is not None else None
         self._set_rates()
 
     def update(self, name: str, loss: Tensor, backward: Backward | None = None) -> None:
@@ -73,13 +71,11 @@ class Updater:
         player.waiting += 1
         if player.waiting >= self.train.accumulate:
             player.step()
-            self.moved = True
 
     def end_batch(self) -> None:
         """Called after all players had their turn: moves the averaged weights and the time."""
-        if self.average is not None and self.moved:
-            self.average.follow()
-        self.moved = False
+        for player in self.players.values():
+            player.follow()
         self.seen += 1
         if self.seen % self.train.accumulate == 0:
             self._set_rates()
@@ -96,6 +92,17 @@ class Updater:
         return [player.plateau for player in self.players.values() if player.plateau is not None]
 
     @property
+    def averages(self) -> list[Average]:
+        """Of the players whose weights are averaged."""
+        return [player.average for player in self.players.values() if player.average is not None]
+
+    @property
+    def norms(self) -> dict[str, Tensor]:
+        """Of the gradients of this batch's steps, before clipping: `gradient_norm`, or `<player>/gradient_norm`; if they are asked for."""
+        found = {name: player.norm for name, player in self.players.items() if player.moved and player.norm is not None}
+        return {f"{name}/gradient_norm" if len(self.players) > 1 else "gradient_norm": norm for name, norm in found.items()}
+
+    @property
     def rates(self) -> dict[str, float]:
         """The learning rates now: `lr`, or `lr/<player>` where there are several players."""
         found = {name: float(player.optimizer.param_groups[0]["lr"]) for name, player in self.players.items()}
@@ -105,21 +112,19 @@ class Updater:
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Within, the task holds its averaged weights, if it is asked to average."""
-        if self.average is None:
-            yield
-            return
-        self.average.swap()
+        for average in self.averages:
+            average.swap()
         try:
             yield
         finally:
-            self.average.swap()
+            for average in self.averages:
+                average.swap()
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain data."""
         return {
             "seen": self.seen,
             "players": {name: player.state_dict() for name, player in self.players.items()},
-            "average": self.average.state_dict() if self.average else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -127,8 +132,6 @@ class Updater:
         self.seen = state["seen"]
         for name, player in self.players.items():
             player.load_state_dict(state["players"][name])
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
         self._set_rates()
 
     def _set_rates(self) -> None:
@@ -143,7 +146,7 @@ def refined(train: Train, player: str) -> Train:
     own = train.players.get(player)
     if own is None:
         return train
-    return train.model_copy(update={key: value for key in ("optimizer", "lr", "schedule") if (value := getattr(own, key)) is not None})
+    return train.model_copy(update={key: value for key in type(own).model_fields if (value := getattr(own, key)) is not None})
 
 
 class _Player:
@@ -155,7 +158,10 @@ class _Player:
         self.optimizer = optimizer(self.weights, train, device)
         # One each: a scale that another player changed would mix scales within the gradients gathered here.
         self.scaler = torch.amp.GradScaler(device.type) if train.precision == 16 else None
+        self.average = Average(module, train.ema) if train.ema is not None else None
         self.waiting = 0  # batches whose gradients are gathered
+        self.moved = False  # whether it took a step in this batch
+        self.norm: Tensor | None = None  # of the gradients of the last step
         self.plateau = None
         if isinstance(train.schedule, Plateau):
             own = train.schedule.metric
@@ -171,17 +177,25 @@ class _Player:
 
     def step(self) -> None:
         """New weights from the gradients gathered."""
+        if self.scaler is not None and (self.train.clip is not None or self.train.log_gradients):
+            self.scaler.unscale_(self.optimizer)
         if self.train.clip is not None:
-            if self.scaler is not None:
-                self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.weights, self.train.clip)
+            self.norm = nn.utils.clip_grad_norm_(self.weights, self.train.clip)
+        elif self.train.log_gradients:
+            self.norm = nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
         if self.scaler is None:
             self.optimizer.step()
         else:
             self.scaler.step(self.optimizer)
             self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        self.waiting = 0
+        self.waiting, self.moved = 0, True
+
+    def follow(self) -> None:
+        """Called after each batch: the averaged weights move where the player did."""
+        if self.average is not None and self.moved:
+            self.average.follow()
+        self.moved = False
 
     def state_dict(self) -> dict[str, Any]:
         gradients = {str(n): weight.grad for n, weight in enumerate(self.weights) if weight.grad is not None} if self.waiting else {}
@@ -189,6 +203,7 @@ class _Player:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict() if self.scaler else None,
             "plateau": self.plateau.state_dict() if self.plateau else None,
+            "average": self.average.state_dict() if self.average else None,
             "waiting": self.waiting,
             "gradients": gradients,
         }
@@ -201,6 +216,8 @@ class _Player:
             self.scaler.load_state_dict(state["scaler"])
         if self.plateau is not None:
             self.plateau.load_state_dict(state["plateau"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.waiting = state["waiting"]
         for number, gradient in state["gradients"].items():
             weight = self.weights[int(number)]
@@ -237,15 +254,15 @@ def optimizer(weights: list[nn.Parameter], train: Train, device: torch.device) -
 
 
 class Average:
-    """Exponential moving average of all floating-point tensors of a task's state, batch statistics included.
+    """Exponential moving average of all floating-point tensors of a player's state, batch statistics included.
 
     The decay rises with the steps as min(decay, (1 + n) / (10 + n)), so that the random start is soon forgotten.
     """
 
-    def __init__(self, task: nn.Module, decay: float) -> None:
+    def __init__(self, player: nn.Module, decay: float) -> None:
         self.decay, self.steps = decay, 0
         # By identity: a tensor that two modules share would be swapped twice.
-        floats = {id(t): (name, t.detach()) for name, t in task.state_dict(keep_vars=True).items() if t.is_floating_point()}
+        floats = {id(t): (name, t.detach()) for name, t in player.state_dict(keep_vars=True).items() if t.is_floating_point()}
         self.names, self.live = zip(*floats.values(), strict=True)
         self.kept = [tensor.clone() for tensor in self.live]
 

@@ -35,6 +35,7 @@ class Examples:
         again: row -> all fields of its sample, and all that is predicted for it, on the CPU; read and computed once more.
         training: number -> at most so many samples of the training part, evenly chosen, as evaluation sees them: pictures (N, C, H, W)
             uint8 and their other fields, joined. What simpler ways than the model are fitted on.
+        part: of the data. What shows the model and not the part, such as samples, is drawn for "val" alone.
     """
 
     truth: Mapping[str, Any]
@@ -44,6 +45,7 @@ class Examples:
     details: Mapping[str, Any]
     again: Callable[[int], tuple[Mapping[str, Any], Mapping[str, Tensor]]]
     training: Callable[[int], tuple[Tensor, Mapping[str, Any]]]
+    part: Literal["val", "test"] = "val"
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,14 @@ class Task(nn.Module):
     conditional: ClassVar[bool] = False
 
     def players(self) -> dict[str, nn.Module]:
-        """Groups of weights with an optimiser of their own, by name; a weight belongs to exactly one. A GAN has two."""
+        """Groups of weights with an optimiser of their own, by name; a weight that is trained belongs to exactly one. A GAN has two."""
         return {"model": self}
 
     def start_epoch(self, epoch: int) -> None:
         """Called before the first batch of each epoch (counted from 0): the place for a freezing schedule."""
+
+    def start_batch(self, step: int) -> None:
+        """Called before each training batch with the number of batches trained on so far: the place for what is not done in every one."""
 
     def coupling(self) -> list[str]:
         """What joins the pictures of a batch while training, in words: dividing a batch changes its results."""
@@ -171,6 +176,18 @@ class Decodes(Protocol):
 
 
 @runtime_checkable
+class HasPrior(Protocol):
+    """A task whose pictures are of codes from N(0, I); one that is `conditional` decodes a code with a label only."""
+
+    latent: int
+    """Numbers in a code."""
+
+    def decode(self, code: Tensor) -> Tensor:
+        """(B, latent) -> (B, C, H, W) in [0, 1]."""
+        ...
+
+
+@runtime_checkable
 class Reconstructs(Protocol):
     """A task that gives its picture of a picture: through a code, or without its noise."""
 
@@ -185,4 +202,21 @@ class Samples(Protocol):
 
     def sample(self, n: int, label: int | None = None) -> Tensor:
         """`n` pictures (n, C, H, W) in [0, 1], of a class where the task knows classes; drawn from torch's own random numbers."""
+        ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A task that is looked at while it trains: one number does not tell whether all is well."""
+
+    def snapshot(self) -> Tensor:
+        """(N, C, H, W) in [0, 1]: what it makes of the same N codes each time. Called in evaluation mode, without gradients."""
+        ...
+
+    def alarms(self, history: Sequence[Mapping[str, Any]]) -> list[str]:
+        """What is wrong after the last of these epochs, and what to try next, a sentence each.
+
+        Args:
+            history: a row for each epoch so far, as in `history.jsonl`.
+        """
         ...
