@@ -57,6 +57,9 @@ class Data(Section):
         "none", description="what is done about unequal classes"
     )
     max_repeats: Count = Field(10, description="with balance augmented_sampler: most copies of one picture in an epoch")
+    repeat: Annotated[int, Ge(1), Le(1000)] = Field(
+        1, description="how often each training picture comes in an epoch, augmented anew: fewer and longer epochs for few pictures"
+    )
     workers: Annotated[int, Ge(0)] | Literal["auto"] = Field(
         "auto", description="processes that read pictures; 0 reads in the training process"
     )

@@ -176,6 +176,27 @@ def test_an_epoch_shows_every_record_once() -> None:
         assert sorted(sampler.epoch(epoch)) == [(epoch, index, 0) for index in range(30)]
 
 
+def test_an_epoch_repeats_every_record_if_wished() -> None:
+    assert sorted(Endless([0, 1, 2], 4, 0, repeat=3).epoch(2)) == [(2, index, number) for index in range(3) for number in range(3)]
+    assert Endless([0, 1, 2], 4, 0, repeat=3).batches == 2
+    keys = Endless([0, 0, 0, 1], 4, 0, "augmented_sampler", repeat=2).epoch(0)
+    assert Counter(index for _, index, _ in keys) == {0: 2, 1: 2, 2: 2, 3: 6}, "balanced, and twice over"
+
+
+def test_repeated_pictures_are_augmented_anew_and_not_as_rare_ones(root: Path) -> None:
+    data = loaders(
+        root,
+        "data.balance=augmented_sampler",
+        "data.repeat=2",
+        "data.augment=[{name: color, hue: 0.3, saturation: 0.9}]",
+        "data.augment_rare=[{name: grey, p: 1.0}]",
+    )
+    pictures = data.training_pictures()
+    one, other, rare = (pictures[(0, 3, number)]["image"] for number in range(3))
+    assert not one.equal(other) and one[0].ne(one[1]).any() and other[0].ne(other[1]).any()
+    assert rare[0].equal(rare[1])
+
+
 def test_sampler_draws_classes_evenly() -> None:
     labels = [0] * 900 + [1] * 90 + [2] * 10
     sampler = Endless(labels, 10, 0, "sampler")

@@ -6,6 +6,7 @@ that is meant: `python tests/recipes/test_recipes.py [RECIPE ...]` writes them a
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import os
@@ -93,17 +94,19 @@ def test_first_losses_are_those_on_file(name: str) -> None:
 def test_learns_one_batch(name: str) -> None:
     recipe = Recipe.read(ROOT / "recipes" / f"{name}.yaml", [*small(name), "data.augment=[]", "train.lr=1e-3", "train.schedule=constant"])
     data = build.loaders(build.source(recipe), recipe)
-    task = build.task(recipe, data.spec).train()
     batch = to_device(next(data.stream()), torch.device("cpu"))
-    optimizer = torch.optim.Adam(task.parameters(), 1e-3)
-    losses: list[float] = []
-    while len(losses) < 60 and not (losses and losses[-1] < 0.5 * losses[0]):
-        optimizer.zero_grad()
-        loss = task.losses(batch, "model")["loss"]
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.5 * losses[0], losses
+    fresh = build.task(recipe, data.spec)
+    for player in fresh.players():  # of several each against the others as they are
+        task = copy.deepcopy(fresh).train()
+        optimizer = torch.optim.Adam(task.players()[player].parameters(), 1e-3)
+        losses: list[float] = []
+        while len(losses) < 60 and not (losses and losses[-1] < 0.5 * losses[0]):
+            optimizer.zero_grad()
+            loss = task.losses(batch, player)["loss"]
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        assert losses[-1] < 0.5 * losses[0], (player, losses)
 
 
 @pytest.fixture(scope="module")
@@ -169,14 +172,16 @@ said = []
 for folder in sys.argv[1:]:
     model = zoo.load(folder)
     picture = np.full((70, 50, 3), 90, np.uint8)
-    able = [word for word in ("segment", "classify", "reconstruct") if hasattr(model.task, word)]
+    able = [word for word in ("segment", "classify", "reconstruct", "sample") if hasattr(model.task, word)]
     scores, made = {}, None
     if "segment" in able:
         scores = model.segment(picture).shares
     elif "classify" in able:
         scores = model.predict(picture).scores
+    elif "reconstruct" in able and not model.task.conditional:
+        made = model.reconstruct(picture)
     else:
-        made = model.sample(2, label=0)[0] if model.task.conditional else model.reconstruct(picture)
+        made = model.sample(2, label=0 if model.task.conditional else None)[0]
     said.append({"labels": list(scores or model.labels), "scores": list(scores.values()), "size": made and made.size})
 for name in ("pytorch_lightning", "mmengine", "torchmetrics", "matplotlib", "zoo.engines.loop"):
     assert name not in sys.modules, name

@@ -61,6 +61,7 @@ class Pictures(Dataset[Batch]):
         augment, augment_rare: for first copies and for further ones; None for no change.
         seed: of the run.
         finish: what is done to every picture last, also for evaluation.
+        repeat: copies in an epoch that count as first ones, as `data.repeat`.
     """
 
     def __init__(
@@ -72,9 +73,10 @@ class Pictures(Dataset[Batch]):
         augment_rare: Transform | None = None,
         seed: int = 0,
         finish: Finish | None = None,
+        repeat: int = 1,
     ) -> None:
         self.source, self.records, self.preprocess = source, records, preprocess
-        self.augment, self.augment_rare, self.seed, self.finish = augment, augment_rare, seed, finish
+        self.augment, self.augment_rare, self.seed, self.finish, self.repeat = augment, augment_rare, seed, finish, repeat
 
     def __len__(self) -> int:
         return len(self.records)
@@ -84,12 +86,12 @@ class Pictures(Dataset[Batch]):
 
         A broken file comes back as `{"error": ...}`: it is raised where the batch is used, without a worker's stack around it.
         """
-        epoch, index, repeat = (0, key, 0) if isinstance(key, int) else key
+        epoch, index, number = (0, key, 0) if isinstance(key, int) else key
         record = self.records[index]
         try:
             picture, fields = self.source.read(record)
-            with seeded(self.seed, epoch, index, repeat):
-                augment = self.augment_rare if repeat and self.augment_rare else self.augment
+            with seeded(self.seed, epoch, index, number):
+                augment = self.augment_rare if number >= self.repeat and self.augment_rare else self.augment
                 if "mask" in fields:
                     image, fields["mask"] = self.preprocess.pair(picture, fields["mask"], augment)
                 else:
@@ -149,15 +151,18 @@ class Endless(Sampler[list[Key]]):
         seed: of the run; an epoch's order depends on it and on the epoch alone.
         balance: as `data.balance`.
         max_repeats: most copies of one record in an epoch, for `augmented_sampler`.
+        repeat: all of that so many times over; of a record's copies the first so many are not for balance.
     """
 
-    def __init__(self, labels: Sequence[int | None], batch_size: int, seed: int, balance: str = "none", max_repeats: int = 10) -> None:
+    def __init__(
+        self, labels: Sequence[int | None], batch_size: int, seed: int, balance: str = "none", max_repeats: int = 10, repeat: int = 1
+    ) -> None:
         self.batch_size, self.seed, self.balance = batch_size, seed, balance
         counts = Counter(labels)
         self.weights = torch.tensor([1.0 / counts[label] for label in labels], dtype=torch.float64)
         largest = max(counts.values())
         repeats = [min(max_repeats, max(1, round(largest / counts[label]))) if balance == "augmented_sampler" else 1 for label in labels]
-        self.copies = [(index, number) for index, repeat in enumerate(repeats) for number in range(repeat)]
+        self.copies = [(index, number) for index, copies in enumerate(repeats) for number in range(copies * repeat)]
         self.batches = max(1, len(self.copies) // batch_size)
         self.start = (0, 0)
         self.ranks = ranks()
@@ -226,7 +231,8 @@ class Loaders:
         size = data.size if isinstance(data.size, tuple) else (data.size, data.size)
         self.preprocess = Preprocess(size, data.fit, data.crop)
         train = self.split.parts["train"]
-        self.sampler = Endless([record.label for record in train], self.batch_size, self.seed, data.balance, data.max_repeats)
+        labels = [record.label for record in train]
+        self.sampler = Endless(labels, self.batch_size, self.seed, data.balance, data.max_repeats, data.repeat)
         counts = class_counts(train, len(source.labels)) if source.masks is None else ()
         weights = loss_weights(counts) if data.balance == "loss_weights" else ()
         truth = "mask" if source.masks is not None else "label" if source.labels else "none"
@@ -247,7 +253,8 @@ class Loaders:
 
     def training_pictures(self) -> Pictures:
         """The samples of the training part as training sees them; `sampler` gives their keys."""
-        return Pictures(self.source, self.split.parts["train"], self.preprocess, self.augment, self.augment_rare, self.seed, self.finish)
+        records, changes = self.split.parts["train"], (self.augment, self.augment_rare)
+        return Pictures(self.source, records, self.preprocess, *changes, self.seed, self.finish, self.data.repeat)
 
     def pictures(self, part: str) -> Pictures:
         """The samples of a part as evaluation sees them."""

@@ -169,6 +169,14 @@ class CVAE(Task):
     @torch.inference_mode()
     def figures(self, examples: Examples) -> dict[str, Drawing]:
         """Reconstructions, labels by styles, samples of each label, and the dimensions in use."""
+        return {
+            "reconstructions": showing.reconstructions(examples),
+            **(self._made_up() if examples.part == "val" else {}),
+            "dimensions": showing.dimension_bars(examples.details["dimensions"]),
+        }
+
+    def _made_up(self) -> dict[str, Drawing]:
+        """What no picture is needed for."""
         from zoo.figures.digits import titled_grid
 
         names = self.labels[:LABELS]
@@ -178,14 +186,12 @@ class CVAE(Task):
         noise = noise_of(torch.arange(len(names) * STYLES), self.latent)
         by_label = self._drawn(noise, STYLES, torch.arange(len(names)).repeat_interleave(STYLES))
         return {
-            "reconstructions": showing.reconstructions(examples),
             "styles": Drawing(
                 "Labels by styles", titled_grid(by_style, above=names), f"Each row is one code drawn from N(0, I), with each label.{which}"
             ),
             "generated": Drawing(
                 "Samples of each label", titled_grid(by_label, beside=names), f"Each picture has a code of its own from N(0, I).{which}"
             ),
-            "dimensions": showing.dimension_bars(examples.details["dimensions"]),
         }
 
     def _drawn(self, codes: Tensor, columns: int, labels: Tensor) -> list[list[showing.Picture]]:

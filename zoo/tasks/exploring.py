@@ -68,8 +68,8 @@ def drawings(net: Codes, examples: Examples, spec: DataSpec, edits: Sequence[str
     best = told_best(latent)  # without those that all training pictures have alike: they have no direction
     asked = [spec.attributes[_at(spec, name)] for name in edits]
     shown = [name for name in asked if name in best] or best[:STRIPS]
-    found = {"samples_fitted": _samples(net, latent), "map": _map(examples, spec, shown), "between": _between(net, examples)}
-    found |= {"neighbours": _neighbours(examples, spec)}
+    found = {"samples_fitted": _samples(net, latent)} if examples.part == "val" else {}
+    found |= {"map": _map(examples, spec, shown), "between": _between(net, examples), "neighbours": _neighbours(examples, spec)}
     return found | ({"edits": _edits(net, examples, latent, shown)} if shown else {})
 
 
@@ -97,7 +97,7 @@ def _samples(net: Codes, latent: Latent) -> Drawing:
     from zoo.figures.latent import picture_sheet
 
     figure = picture_sheet(_decoded(net, latent.sample(SAMPLES, 0, "gaussian")))
-    caption = "Codes drawn from the Gaussian fitted to those of training pictures, decoded; `zoo sample` knows other ways."
+    caption = "Codes drawn from the Gaussian fitted to those of training pictures, decoded; the command zoo sample knows other ways."
     return Drawing("Samples by fitted codes", figure, caption)
 
 

@@ -72,9 +72,8 @@ def gallery(examples: Examples, said: str, beside: Mapping[str, Callable[[Tensor
         name = "/".join(str(fields["path"]).replace("\\", "/").split("/")[-2:])  # the folder is often what it is of
         note = f"mse {found['mse']:.4f}, {found['psnr']:.1f} dB, SSIM {found['ssim']:.2f}"
         columns, rows = list(shown), [*rows, Row(list(shown.values()), f"{word}: {name}", note)]
-    caption = (
-        f"The best, median and worst of {len(examples.predictions['mse'])} pictures by mean squared error, with the numbers of {said}."
-    )
+    count = len(examples.predictions["mse"])
+    caption = f'The best, median and worst of {count} pictures by mean squared error; all numbers are of the column "{said}".'
     return Drawing(said.capitalize(), pair_gallery(columns, rows), caption)
 
 

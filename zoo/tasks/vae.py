@@ -148,15 +148,20 @@ class VAE(Task):
     @torch.inference_mode()
     def figures(self, examples: Examples) -> dict[str, Drawing]:
         """Reconstructions, samples, the plane of codes where they have two numbers, and the dimensions in use."""
+        return {
+            "reconstructions": showing.reconstructions(examples),
+            **(self._made_up() if examples.part == "val" else {}),
+            "dimensions": showing.dimension_bars(examples.details["dimensions"]),
+        }
+
+    def _made_up(self) -> dict[str, Drawing]:
+        """What no picture is needed for."""
         from zoo.figures.digits import code_plane, sample_sheet
 
         device = self.head.mean.weight.device
         noise = noise_of(torch.arange(SHEET), self.latent).to(device)
         samples = sample_sheet(showing.drawable(self.decode(noise)))
-        drawings = {
-            "reconstructions": showing.reconstructions(examples),
-            "generated": Drawing("Samples", samples, "Codes drawn from N(0, I), decoded."),
-        }
+        drawings = {"generated": Drawing("Samples", samples, "Codes drawn from N(0, I), decoded.")}
         if self.latent == 2:
             at = showing.quantiles(WALK)
             codes = torch.cartesian_prod(at.flip(0), at).flip(1).to(device)  # rows from the top: the second number falls
@@ -164,7 +169,6 @@ class VAE(Task):
             rows = [pictures[start : start + WALK] for start in range(0, len(pictures), WALK)]
             caption = "Codes on a grid of equal steps in probability (the inverse of the Gaussian's distribution function), decoded."
             drawings["plane"] = Drawing("Plane of codes", code_plane(rows, at.numpy()), caption)
-        drawings["dimensions"] = showing.dimension_bars(examples.details["dimensions"])
         return drawings
 
     def tables(self, examples: Examples) -> dict[str, Table]:
