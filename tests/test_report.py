@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from zoo.__main__ import run_command
 from zoo.errors import RecipeError
@@ -319,6 +321,13 @@ def test_long_tables_collapse_and_numbers_stand_right(tmp_path: Path) -> None:
     assert len(read.find("th", "number")) == 2
 
 
+def test_a_column_of_slivers_has_no_bars(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    (folder / "tables/per_class.csv").write_text("way,mse,ssim\nnetwork,0.004,0.02\nmean,0.047,0.4\n")
+    (folder / "history.jsonl").unlink()
+    assert len(page(folder).find("svg", "bar")) == 2
+
+
 def test_command_prints_the_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make_run(tmp_path / "run")
     assert main([str(folder)]) == 0
@@ -349,3 +358,44 @@ def test_the_command_needs_neither_torch_nor_matplotlib(tmp_path: Path) -> None:
     code = "import sys, zoo.report; zoo.report.write_report(sys.argv[1]); print({'torch', 'matplotlib', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code, str(make_run(tmp_path / "run"))], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+# ---------------------------------------------------------------- films and alarms
+
+
+def gif(width: int = 30, height: int = 20) -> bytes:
+    content = io.BytesIO()
+    frames = [Image.new("L", (width, height), value) for value in (0, 255)]
+    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=100)
+    return content.getvalue()
+
+
+def test_a_film_is_shown_when_it_is_asked_for(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    (run / "figures" / "film.gif").write_bytes(gif())
+    (run / "figures" / "index.json").write_text(json.dumps([{"file": "film.gif", "title": "Film", "caption": "What became of it."}]))
+    page = Page(write_report(run))
+    (image,) = [given for given in page.find("img") if given["src"].startswith("data:image/gif;base64,")]
+    assert (image["width"], image["height"]) == ("30", "20"), "a pixel of the file is one of the page"
+    assert base64.b64decode(image["src"].partition(",")[2]) == gif()
+    assert "<summary>Play</summary>" in page.source, "what moves is not forced on a reader"
+
+
+@pytest.mark.parametrize("content", [b"GIF89a", b"GIF88a" + gif()[6:], png()[:20], b"<svg/>"])
+def test_what_is_no_film_is_left_out(tmp_path: Path, content: bytes) -> None:
+    run = make_run(tmp_path / "run")
+    (run / "figures" / "film.gif").write_bytes(content)
+    (run / "figures" / "index.json").write_text(json.dumps([{"file": "film.gif"}]))
+    page = Page(write_report(run))
+    assert not [given for given in page.find("img") if "gif" in given["src"]]
+    assert "figures/film.gif was ignored: it is no PNG and no GIF" in page.text
+
+
+def test_alarms_stand_under_the_number(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    rows = [{"epoch": epoch, "step": 10 * epoch, "val/accuracy": 0.5, "alarm": f"collapse {epoch} <b>"} for epoch in (2, 3)]
+    (run / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = Page(write_report(run))
+    assert "ALARM after 2 epochs, 2, 3. The last: collapse 3 <b>" in page.text
+    (run / "history.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    assert "ALARM after epoch 2. The last: collapse 2 <b>" in Page(write_report(run)).text

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"epoch_([0-9]{4}|[1-9][0-9]{4,5})\.png")
 """Of a sheet's file: the epoch, of four digits or as many as it has."""
 
-MOST_FRAMES = 100
+MOST_FRAMES = 60
 MOST_SIDE = 4096
 """Pixels; a sheet with a longer side is refused before it is decoded."""
 SIDE = 512
@@ -43,7 +43,7 @@ def sheet(pictures: Tensor) -> bytes:
     from torchvision.utils import make_grid
 
     columns = math.ceil(math.sqrt(len(pictures)))
-    grid = make_grid(pictures.detach().float().cpu().nan_to_num(0, 0, 0), columns, padding=2, pad_value=1.0)[: pictures.shape[1]]
+    grid = make_grid(pictures.detach().cpu().nan_to_num(0, 0, 0), columns, padding=2, pad_value=1.0)[: pictures.shape[1]]
     pixels = (grid * 255).round().clamp(0, 255).to(torch.uint8).movedim(0, -1).squeeze(-1).numpy()
     image = Image.fromarray(pixels)
     factor = max(1, round(SIDE / max(image.size)))

@@ -36,7 +36,7 @@ _MOST_ROWS = 5000
 _MOST_COLUMNS = 100
 _MOST_EXHIBITS = 200
 _MOST_BYTES = 50_000_000
-_WIDE = 1100  # pixels of a figure that must scroll on a phone instead of shrinking
+_WIDE = 550  # pixels on the page of a figure that must scroll on a phone instead of shrinking
 _ORDER = ("curve", "training_curve", "class", "histogram", "balance", "sample", "confusion", "per_class", "mistake")  # how file names begin
 _CERTAINTY = {
     "V": "verified: read in the original code, data or outputs",
@@ -331,6 +331,9 @@ def _caution(kept: _Kept) -> Markup:
         said.append(f"Changed by force while it was trained, so that its numbers are of no one recipe: {'; '.join(map(str, forced))}.")
     if isinstance(divided := kept.environment.get("divided"), str):
         said.append(f"{divided[:1].upper()}{divided[1:]}.")
+    if alarms := [row for row in kept.history if isinstance(row.get("alarm"), str)]:
+        epochs_of = ", ".join(as_text(row.get("epoch")) for row in alarms[:8]) + (", ..." if len(alarms) > 8 else "")
+        said.append(f"ALARM after {'epoch' if len(alarms) == 1 else f'{len(alarms)} epochs,'} {epochs_of}. The last: {alarms[-1]['alarm']}")
     return tag("p", " ".join(said), class_="caution") if said else Markup()
 
 
@@ -416,7 +419,7 @@ def _environment(kept: _Kept) -> Markup:
 
 def _exhibits(kept: _Kept) -> Markup:
     """Figures and tables: the well-known ones first, in the order a reader asks for them, then the others as their index lists them."""
-    found = [(entry, _figure(kept, entry)) for entry in _index(kept, "figures", ".png")]
+    found = [(entry, _figure(kept, entry)) for entry in _index(kept, "figures", ".png", ".gif")]
     found += [(entry, _data_table(kept, entry)) for entry in _index(kept, "tables", ".csv")]
     shown = [(entry, markup) for entry, markup in found if markup]
     if not shown:
@@ -424,7 +427,7 @@ def _exhibits(kept: _Kept) -> Markup:
     return tag("div", *(markup for _, markup in sorted(shown, key=lambda pair: _rank(pair[0]))), class_="exhibits") if shown else Markup()
 
 
-def _index(kept: _Kept, name: str, ending: str) -> list[Mapping[str, Any]]:
+def _index(kept: _Kept, name: str, *endings: str) -> list[Mapping[str, Any]]:
     """The entries of `<name>/index.json`, each file once; without one, the files that are there, by name."""
     folder = kept.folder / name
     if folder.is_symlink() or not folder.is_dir():
@@ -432,10 +435,10 @@ def _index(kept: _Kept, name: str, ending: str) -> list[Mapping[str, Any]]:
     if (folder / "index.json").is_file():
         entries = _sequence(_json(folder, "index.json", kept.missing))
     else:
-        entries = [{"file": path.name} for path in sorted(folder.glob(f"*{ending}"))]
-    good = [entry for entry in entries if isinstance(entry, Mapping) and str(entry.get("file", "")).endswith(ending)]
+        entries = [{"file": path.name} for path in sorted(folder.iterdir()) if path.name.endswith(endings)]
+    good = [entry for entry in entries if isinstance(entry, Mapping) and str(entry.get("file", "")).endswith(endings)]
     if len(good) < len(entries):
-        kept.missing.append(f"{name}/index.json: {len(entries) - len(good)} of {len(entries)} entries name no {ending} file")
+        kept.missing.append(f"{name}/index.json: {len(entries) - len(good)} of {len(entries)} entries name no {' or '.join(endings)} file")
     once: dict[str, Mapping[str, Any]] = {}
     for entry in good:
         once.setdefault(str(entry["file"]), entry)
@@ -457,22 +460,38 @@ def _figure(kept: _Kept, entry: Mapping[str, Any]) -> Markup:
     data = _file_bytes(kept.folder / "figures", entry["file"], kept.missing)
     if not data:
         return Markup()
-    if data[:8] != b"\x89PNG\r\n\x1a\n" or data[12:16] != b"IHDR" or len(data) < 24:
-        kept.missing.append(f"figures/{entry['file']} was ignored: it is no PNG")
+    size = _size(data)
+    if size is None:
+        kept.missing.append(f"figures/{entry['file']} was ignored: it is no PNG and no GIF")
         return Markup()
-    width, height = struct.unpack(">II", data[16:24])
+    kind, width, height = size
     title, caption = _titles(entry)
     shape = "wide" if width > _WIDE else "tall" if height > 1.7 * width else ""
     image = tag(
         "img",
-        src="data:image/png;base64," + base64.b64encode(data).decode(),
+        src=f"data:image/{kind};base64," + base64.b64encode(data).decode(),
         alt=f"{title}. {caption}".strip(),
-        width=width // 2,  # drawn for dense screens: two pixels of the file for one of the page
-        height=height // 2,
+        width=width,
+        height=height,
     )
     sheet = tag("div", image, class_="sheet", **({"tabindex": "0"} if shape == "wide" else {}))
+    if kind == "gif":  # what moves and cannot be stopped is not forced on a reader (WCAG 2.2.2)
+        sheet = details("Play", sheet)
     words = tag("figcaption", tag("h2", title), tag("p", caption) if caption else "")
     return tag("figure", words, sheet, class_=f"card {shape}".strip())
+
+
+def _size(data: bytes) -> tuple[str, int, int] | None:
+    """Kind, width and height of a figure on the page; None if it is no PNG and no GIF.
+
+    Figures are drawn for dense screens, two pixels of the file for one of the page; films are not.
+    """
+    if data[:8] == b"\x89PNG\r\n\x1a\n" and data[12:16] == b"IHDR" and len(data) >= 24:
+        width, height = struct.unpack(">II", data[16:24])
+        return "png", width // 2, height // 2
+    if data[:6] in (b"GIF89a", b"GIF87a") and len(data) >= 10:
+        return "gif", *struct.unpack("<HH", data[6:10])
+    return None
 
 
 def _data_table(kept: _Kept, entry: Mapping[str, Any]) -> Markup:
