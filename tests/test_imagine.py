@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from trained import run
 
 import zoo
-from zoo import imagine, packing
+from zoo import imagine, packing, prior
 from zoo import model as models
 from zoo.__main__ import run_command
 from zoo.errors import DataError, RecipeError, ZooError
@@ -71,6 +71,31 @@ class Told(Prior):
 
     def sample(self, n: int, label: int | None = None) -> Tensor:
         return torch.full((n, 1, 2, 3), 1.0 if label is None else label / 10)
+
+
+class Generator(Task):
+    """Decodes codes of a prior, and takes no picture to a code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latent = 6
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def decode(self, code: Tensor) -> Tensor:
+        return torch.special.ndtr(code).reshape(-1, 1, 2, 3)
+
+    def sample(self, n: int, label: int | None = None) -> Tensor:
+        return self.decode(torch.randn(n, self.latent))
+
+
+class Both(Generator, Plain):
+    """A variational autoencoder: pictures become codes as well."""
+
+
+class Labelled(Generator):
+    """The same with a label, which `decode` is told in truth."""
+
+    conditional: ClassVar[bool] = True
 
 
 class Colour(Prior):
@@ -150,14 +175,14 @@ def test_a_label_is_given_by_name_or_index(label: Any, level: int) -> None:
     assert (levels(model(Told()).sample(2, label=label)[1]) == level).all()
 
 
-@pytest.mark.parametrize("label", [3, -1, True, "dg", "3", "-1", "²", "9" * 20, 1.0])
+@pytest.mark.parametrize("label", [3, -1, True, "dg", "3", "-1", "²", "9" * 20, 1.0, np.int64(3), np.float32(1), np.bool_(True)])
 def test_labels_that_are_none(label: Any) -> None:
     with pytest.raises(RecipeError, match=r"no such class.*expected an index from 0 to 2, or one of cat, dog, 10"):
         model(Told()).sample(2, label=label)
 
 
 def test_samples_that_cannot_be() -> None:
-    counts: list[Any] = [0, -1, True, 2.0, "3"]
+    counts: list[Any] = [0, -1, True, 2.0, "3", np.float64(2), np.bool_(True), np.int8(-1), [2]]
     for count in counts:
         with pytest.raises(RecipeError, match=r"count=.*expected a whole number from 1 on"):
             model(Prior()).sample(count)
@@ -174,6 +199,109 @@ def test_samples_that_cannot_be() -> None:
         model(Plain()).sample(2)
     with pytest.raises(RecipeError, match="'pca_kde' needs the codes of training pictures"):
         model(Plain(), latent().given_away()).sample(2, sampler="pca_kde")
+
+
+def test_whole_numbers_of_other_libraries_are_numbers() -> None:
+    """As they come out of arrays and tensors."""
+    generator, told, plain = model(Generator()), model(Told()), model(Plain(), latent())
+    same: list[tuple[Any, Any]] = [
+        (generator.sample(3, 2), generator.sample(torch.tensor(3), np.uint32(2))),
+        (told.sample(2, label=1), told.sample(np.int64(2), np.int8(0), np.int64(1))),
+        (plain.sample(2, 3), plain.sample(np.int16(2), np.array(3))),
+        (plain.interpolate(FIRST, SECOND, 3), plain.interpolate(FIRST, SECOND, np.int64(3))),
+        (generator.interpolate_seeds(1, 2, 3), generator.interpolate_seeds(np.int64(1), np.int64(2), np.int64(3))),
+        (plain.reconstruct([FIRST, SECOND], 1), plain.reconstruct([FIRST, SECOND], np.int64(1))),
+    ]
+    for expected, found in same:
+        np.testing.assert_array_equal([levels(each) for each in expected], [levels(each) for each in found])
+
+
+# ---------------------------------------------------------------- made-up pictures of a model that decodes and embeds nothing
+
+
+@pytest.mark.parametrize("kind", [Generator, Both])
+def test_a_seed_means_the_same_codes_in_samples_decoding_and_ways(kind: type[Task]) -> None:
+    made = model(kind())
+    codes = prior.codes(imagine.AT_ONCE + 2, 6, 4)
+    pictures = made.sample(len(codes), seed=4)
+    decoded = made.decode(codes)
+    assert isinstance(decoded, list) and len(pictures) == len(codes)
+    np.testing.assert_array_equal([levels(each) for each in pictures], [levels(each) for each in decoded])
+    np.testing.assert_array_equal(
+        [levels(each) for each in made.sample(2, seed=4, sampler="normal")], [levels(each) for each in decoded[:2]]
+    )
+    way = made.interpolate_seeds(4, 9, 5)
+    ends = [levels(made.sample(1, seed)[0]).astype(int) for seed in (4, 9)]
+    assert len(way) == 5 and (ends[0] != ends[1]).all()
+    for found, end in ((way[0], ends[0]), (way[-1], ends[1])):
+        assert np.abs(levels(found) - end).max() <= 1
+    straight = made.interpolate_seeds(4, 9, 3, "linear")[1]
+    middle = made.decode((prior.codes(1, 6, 4) + prior.codes(1, 6, 9))[0] / 2)
+    assert np.abs(levels(straight).astype(int) - levels(middle)).max() <= 1
+    assert (levels(straight) != levels(made.interpolate_seeds(4, 9, 3)[1])).any()
+
+
+def test_truncated_codes_stay_near_the_middle() -> None:
+    made = model(Generator())
+    found = np.stack([levels(each) for each in made.sample(300, 1, truncation=0.5)]) / 255
+    assert found.min() > 0.30 and found.max() < 0.70  # the distribution function of N(0, 1) at -0.5 is 0.309
+    assert found.std() == pytest.approx(0.384 / 3, rel=0.15)  # of a nearly even density over -0.5 to 0.5
+    np.testing.assert_array_equal([levels(each) for each in made.sample(2, 1, truncation=0.5)], (found[:2] * 255).round())
+    way = np.stack([levels(each) for each in made.interpolate_seeds(1, 2, 4, truncation=0.5)]) / 255
+    assert np.abs(way[0] - found[0]).max() < 0.006 and way.min() > 0.3 and way.max() < 0.7
+
+
+def test_truncation_is_of_a_prior_alone() -> None:
+    for kind in (Plain, Prior):
+        with pytest.raises(RecipeError, match=r"truncation=0.7: small \(classification\) has no prior N\(0, I\) whose codes alone become"):
+            model(kind(), latent()).sample(2, truncation=0.7)
+    assert len(model(Labelled()).sample(2)) == 2
+    for told in (Told(), Labelled()):
+        with pytest.raises(RecipeError, match=r"makes no pictures of codes alone, so truncation=0\.7 means nothing to it; it offers model"):
+            model(told, latent()).sample(2, truncation=0.7)
+    with pytest.raises(RecipeError, match=r"truncation=0\.7 is of the model's prior, and the sampler 'gaussian' draws other codes"):
+        model(Both(), latent()).sample(2, sampler="gaussian", truncation=0.7)
+    thresholds: list[Any] = [0, 6, "1", True, float("nan")]
+    for threshold in thresholds:
+        with pytest.raises(RecipeError, match=r"truncation=.*: expected a number from 0\.01"):
+            model(Generator()).sample(2, truncation=threshold)
+    with pytest.raises(RecipeError, match="seed=-1: expected a whole number"):
+        model(Generator()).interpolate_seeds(0, -1)
+    with pytest.raises(RecipeError, match="steps=1: expected a whole number from 2 on"):
+        model(Generator()).interpolate_seeds(0, 1, 1)
+
+
+def test_an_autoencoder_has_ways_between_codes_like_those_of_its_pictures() -> None:
+    plain = model(Plain(), latent())
+    way = plain.interpolate_seeds(3, 4, 3)
+    assert np.abs(levels(way[-1]).astype(int) - levels(plain.sample(1, seed=4)[0])).max() <= 1
+    with pytest.raises(RecipeError, match="its codes were not measured"):
+        model(Plain()).interpolate_seeds(3, 4)
+
+
+def test_a_model_that_embeds_nothing_says_what_it_can_instead() -> None:
+    made = model(Generator())
+    doings: list[tuple[Callable[[], object], str]] = [
+        (lambda: made.edit(FIRST, smiling=1), "takes no picture to a code and back"),
+        (lambda: made.interpolate(FIRST, SECOND), "takes no picture to a code and back"),
+        (lambda: made.reconstruct(FIRST), "reconstructs no pictures"),
+        (lambda: made.embed(FIRST), "has no embedding"),
+        (lambda: made.predict(FIRST), "predicts no classes"),
+        (lambda: made.sample(2, sampler="pca_kde"), "its codes were not measured"),
+    ]
+    for doing, cannot in doings[:-1]:
+        with pytest.raises(RecipeError, match=rf"{cannot}.*; it offers model.sample\(\), model.decode\(\), model.interpolate_seeds\(\)$"):
+            doing()
+    with pytest.raises(RecipeError, match=doings[-1][1]):
+        doings[-1][0]()
+    with pytest.raises(RecipeError, match=r"expected \(6,\) or \(N, 6\) of finite numbers"):
+        made.decode(np.zeros(5))
+    with pytest.raises(
+        RecipeError, match=r"predicts no classes; it offers model.embed\(\), model.reconstruct\(\), model.sample\(\), .*edit"
+    ):
+        model(Plain(), latent()).predict(FIRST)
+    with pytest.raises(RecipeError, match=r"predicts no classes; its network is model\.task$"):
+        model(Task()).predict(FIRST)
 
 
 # ---------------------------------------------------------------- codes
@@ -262,7 +390,9 @@ def test_a_model_that_needs_a_label_says_so() -> None:
         lambda: told.decode(np.zeros(6)),
     ]
     for doing in doings:
-        with pytest.raises(RecipeError, match=r"(by themselves|become pictures again); it offers model.embed\(\), model.sample\(\)$"):
+        with pytest.raises(
+            RecipeError, match=r"(by themselves|become pictures|code and back); it offers model.embed\(\), model.sample\(\)$"
+        ):
             doing()
 
 
@@ -273,9 +403,12 @@ def test_a_classifier_says_what_it_can_instead() -> None:
     classifier, picture = model(classification()), np.zeros((32, 32, 3), np.uint8)
     doings: list[tuple[Callable[[], object], str]] = [
         (lambda: classifier.sample(2), "makes no pictures up"),
-        (lambda: classifier.edit(picture, smiling=1), "has no codes that become pictures again"),
-        (lambda: classifier.interpolate(picture, picture), "has no codes"),
-        (lambda: classifier.decode([0.0]), "has no codes"),
+        (lambda: classifier.sample(2, truncation=1), "makes no pictures of codes alone, so truncation=1 means nothing to it"),
+        (lambda: classifier.edit(picture, smiling=1), "takes no picture to a code and back"),
+        (lambda: classifier.interpolate(picture, picture), "takes no picture to a code"),
+        (lambda: classifier.interpolate_seeds(0, 1), "makes no pictures of codes alone, so no way leads from seed to seed"),
+        (lambda: classifier.decode([0.0]), "has no codes that become pictures"),
+        (lambda: classifier.segment(picture), "makes no masks"),
         (lambda: classifier.reconstruct(picture), "reconstructs no pictures"),
     ]
     for doing, cannot in doings:
@@ -317,12 +450,12 @@ def test_a_damaged_code_space_is_refused_in_a_sentence(tmp_path: Path, monkeypat
     ):
         file.write_bytes(content)
         with pytest.raises(ZooError, match=message):
-            imagine.read_latent(file, ())
+            packing.read_latent(file, ())
     file.write_bytes(whole)
-    assert imagine.read_latent(file, ()) is not None and imagine.read_latent(tmp_path / "none", ()) is None
-    monkeypatch.setattr(imagine, "MAX_BYTES", len(whole) - 1)
+    assert packing.read_latent(file, ()) is not None and packing.read_latent(tmp_path / "none", ()) is None
+    monkeypatch.setattr(packing, "MAX_LATENT", len(whole) - 1)
     with pytest.raises(ZooError, match=r"more than the .* that are read"):
-        imagine.read_latent(file, ())
+        packing.read_latent(file, ())
 
 
 # ---------------------------------------------------------------- commands
@@ -336,7 +469,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Image.fromarray(FIRST).save(folder / "in" / "a.png")
     Image.fromarray(SECOND).save(folder / "in" / "cats" / "b.png")
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(models, "load", lambda what, device: model(Told() if what == "told" else Prior(), latent()))
+    kinds = {"told": Told, "generator": Generator}
+    monkeypatch.setattr(models, "load", lambda what, device: model(kinds.get(what, Prior)(), None if what == "generator" else latent()))
     return folder
 
 
@@ -344,10 +478,15 @@ COMMANDS = {
     "sample": ("sample RUN", "small_samples.png"),
     "labelled": ("sample told --label 10 --count 5", "small_samples.png"),
     "sampler": ("sample RUN --sampler mixture --seed 4", "small_samples.png"),
+    "truncated": ("sample generator --truncation 0.7 --count 3", "small_samples.png"),
     "edit": ("edit RUN in/a.png smiling=+1.5", "a_edited.png"),
     "strip": ("edit RUN in/a.png smiling --strip", "a_edited.png"),
     "interpolate": ("interpolate RUN in/a.png in/cats/b.png --how linear", "small_interpolation.png"),
+    "options first": ("interpolate RUN --how linear in/a.png in/cats/b.png", "small_interpolation.png"),
+    "seeds": ("interpolate generator --seeds 3 8 --steps 5", "small_interpolation.png"),
+    "truncated seeds": ("interpolate --seeds 3 8 --truncation 0.5 generator", "small_interpolation.png"),
     "plane": ("plane RUN", "small_plane.png"),
+    "folder last": ("plane RUN --by label in", "small_plane.png"),
     "by": ("plane RUN --by smiling", "small_plane.png"),
     "folder": ("plane RUN in --by label", "small_plane.png"),
 }
@@ -368,6 +507,21 @@ def test_a_command_writes_a_picture_and_says_where(command: str, here: Path, cap
     assert run_command(name, [*words, "--to", "nowhere/new.png"]) == 2
     assert run_command(name, [*words, "--to", "in"]) == 2
     assert not [each for each in here.iterdir() if each.name.startswith(".")]
+
+
+def test_what_is_asked_by_command_reaches_the_model(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, ...]] = []
+    for name in ("sample", "interpolate", "interpolate_seeds"):
+        monkeypatch.setattr(imagine, name, lambda _, *words: asked.append(words) or [Image.new("L", (3, 2))] * 2)
+    for words in (
+        "sample RUN --count 2 --seed 5 --truncation 0.7",
+        "interpolate RUN --seeds 3 8 --steps 5 --how linear --truncation 0.5",
+        "interpolate RUN --steps 4 in/a.png in/cats/b.png",
+    ):
+        name, *rest = words.split()
+        assert run_command(name, [*rest, "--to", "x.png"]) == 0
+    assert asked[:2] == [(2, 5, None, None, 0.7), (3, 8, 5, "linear", 0.5)]
+    assert asked[2] == (Path("in/a.png"), Path("in/cats/b.png"), 4, "spherical")
 
 
 def test_an_edit_by_command_is_that_of_the_model(here: Path) -> None:
@@ -395,7 +549,19 @@ def test_an_edit_by_command_is_that_of_the_model(here: Path) -> None:
         ("interpolate RUN in/a.png in/a.png --steps 1", 2, "--steps 1: expected a number from 2 to 64"),
         ("interpolate RUN in/a.png in/a.png --to in/a.png", 2, "would be written over"),
         ("interpolate RUN in/a.png nowhere", 3, "nowhere: no such file or folder"),
-        ("interpolate told in/a.png in/a.png", 2, "has no codes that become pictures again"),
+        ("interpolate told in/a.png in/a.png", 2, "takes no picture to a code and back"),
+        ("interpolate generator in/a.png in/a.png", 2, "it offers model.sample(), model.decode(), model.interpolate_seeds()"),
+        ("interpolate RUN", 2, "0 pictures: expected two pictures, A B, or --seeds A B"),
+        ("interpolate RUN in/a.png", 2, "1 picture: expected two pictures, A B, or --seeds A B"),
+        ("interpolate generator in/a.png in/a.png --seeds 3 8", 2, "pictures as well as --seeds: expected two pictures"),
+        ("interpolate RUN in/a.png in/a.png --truncation 0.7", 2, "--truncation 0.7: is of made-up pictures; give --seeds A B"),
+        ("interpolate generator --seeds 3 -8", 2, "seed=-8: expected a whole number"),
+        ("sample generator --truncation 7", 2, "truncation=7.0: expected a number from 0.01"),
+        ("sample RUN --truncation 0.7", 2, "has no prior N(0, I)"),
+        ("plane generator", 2, "has no embedding; it offers model.sample()"),
+        ("plane generator in", 2, "has no embedding; it offers model.sample()"),
+        ("sample RUN --to /proc/x.png", 2, "--to /proc/x.png: no file can be made in /proc (No such file or directory); expected a file"),
+        ("reconstruct RUN in --to /proc/x", 1, "cannot be written (No such file or directory): make room there, or choose another place"),
         ("plane RUN nowhere", 2, "nowhere: no such folder"),
         ("plane RUN in --to in/a.png", 2, "would be written over"),
         ("sample RUN --to /dev/null", 2, "is no file; expected a file to write"),

@@ -316,7 +316,7 @@ def test_umap_is_asked_if_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     umap: Any = SimpleNamespace(UMAP=made)
     monkeypatch.setitem(sys.modules, "umap", umap)
     assert (plane(CODES[:9], "umap", 4)[1] == CODES[:9, :2]).all()
-    assert asked == [{"n_neighbors": 8, "random_state": 4}]
+    assert asked == [{"n_neighbors": 8, "random_state": 4, "n_jobs": 1}]
 
 
 def test_planes_that_are_none() -> None:

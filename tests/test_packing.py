@@ -15,16 +15,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from trained import pictures, run
 
 import zoo
 from zoo import build, packing
 from zoo.__main__ import run_command
 from zoo.errors import RecipeError, ZooError
+from zoo.latent import Latent
 from zoo.run import Run
 
 __all__ = ["pictures", "run"]
@@ -152,6 +154,28 @@ def test_what_cannot_be_packed(run: Path, home: Path, capsys: pytest.CaptureFixt
     errors = capsys.readouterr().err
     for part in ("was not trained here", "no run folder", "metrics.json: damaged", "not finished"):
         assert part in errors
+
+
+def test_a_damaged_code_space_is_not_shared(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Packing believes of a run's files what loading does, so that no packed file is refused by whoever gets it."""
+    kept, file, to = Latent.measure(np.random.default_rng(0).normal(size=(20, 5))), run / "latent.safetensors", tmp_path / "x.zoo"
+    other = Latent(kept.mean[:3], kept.covariance, kept.directions)
+    for content, words in (
+        (kept.to_bytes()[:-9], "cannot be read as safetensors"),
+        (other.to_bytes(), "no code space of this run (covariance is float32 (5, 5); expected float32 (3, 3))"),
+        (Latent.measure(np.eye(5), np.eye(5)[:, :1], ("Smiling",)).to_bytes(), "its attributes are ['Smiling'], those of the run []"),
+        (save({"mean": torch.zeros(2), "evil": torch.zeros(9)}, {"names": "[]"}), "not known ['evil']"),
+    ):
+        file.write_bytes(content)
+        assert run_command("pack", [str(run), "--to", str(to)]) == 1
+        said = capsys.readouterr()
+        assert "latent.safetensors" in said.err and words in said.err and not said.out and not to.exists()
+    file.write_bytes(kept.to_bytes())
+    assert run_command("pack", [str(run), "--to", str(to)]) == 0
+    found = packing.unpack(to).latent
+    assert found is not None and found.codes is None and found.labels is None
+    np.testing.assert_array_equal(found.covariance, kept.covariance)
+    assert not [name for name in load_file(to) if name.startswith("latent:codes")], "codes of training pictures are given away"
 
 
 # ---------------------------------------------------------------- files of strangers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from zoo.__main__ import run_command
 from zoo.errors import DataError, RecipeError
 from zoo.given import to_pil
 from zoo.model import Model, Prediction
+from zoo.tasks.task import Task
 
 __all__ = ["pictures", "run"]
 
@@ -93,11 +95,11 @@ def test_the_batch_size_changes_nothing(model: Model, pictures: Path, batch_size
     assert torch.allclose(model.embed(pictures / "cross", batch_size), model.embed(pictures / "cross", 13), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 2.5, "8", None, True])
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, "8", None, True, np.float64(8), np.bool_(True)])
 @pytest.mark.parametrize("method", ["predict", "embed"])
 def test_impossible_batch_sizes_are_refused(model: Model, star: Path, method: str, batch_size: Any) -> None:
     for given in (star, [star]):
-        with pytest.raises(RecipeError, match=f"batch_size={batch_size!r}: expected a whole number from 1 on"):
+        with pytest.raises(RecipeError, match=re.escape(f"batch_size={batch_size!r}: expected a whole number from 1 on")):
             getattr(model, method)(given, batch_size=batch_size)
 
 
@@ -118,6 +120,26 @@ def test_embeddings(model: Model, pictures: Path, star: Path) -> None:
     probe = torch.nn.Linear(96, 2)
     probe(many).sum().backward()  # what comes out can train what comes after it
     assert probe.weight.grad is not None
+
+
+def test_the_command_says_what_a_model_without_classes_offers(
+    model: Model, star: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Autoencoder(Task):
+        def embed(self, image: torch.Tensor) -> torch.Tensor:
+            return image.flatten(1)
+
+        def decode(self, code: torch.Tensor) -> torch.Tensor:
+            return code
+
+        def reconstruct(self, image: torch.Tensor) -> torch.Tensor:
+            return image
+
+    model.task = Autoencoder()
+    monkeypatch.setattr("zoo.model.load", lambda what, device: model)
+    assert predict("RUN", star) == 2
+    offered = "model.embed(), model.reconstruct(), model.decode(), model.interpolate()"
+    assert f"image_folder (classification) predicts no classes; it offers {offered}\n" in capsys.readouterr().err
 
 
 def test_tasks_without_classes_or_embedding_say_so(model: Model, star: Path) -> None:

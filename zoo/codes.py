@@ -89,7 +89,8 @@ def _umap_plane(codes: Codes, seed: int) -> NDArray[Any]:
         umap = importlib.import_module("umap")
     except ImportError as error:
         raise ValueError(f"method 'umap' needs a package that is not installed ({error}): pip install umap-learn, or take tsne") from error
-    return np.asarray(umap.UMAP(n_neighbors=min(15, len(codes) - 1), random_state=seed).fit_transform(codes))
+    lay = umap.UMAP(n_neighbors=min(15, len(codes) - 1), random_state=seed, n_jobs=1)  # with a seed it takes one job, or warns
+    return np.asarray(lay.fit_transform(codes))
 
 
 PLANES: Mapping[str, tuple[Callable[[Codes, int], NDArray[Any]], int, int]] = {

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from zoo import packing
+from zoo import prior
+from zoo.abilities import decodes, embeds_and_decodes, name_of, prior_of, reconstructs, refusal
 from zoo.codes import Interpolation
 from zoo.codes import interpolate as between
 from zoo.errors import RecipeError, ZooError
@@ -20,8 +19,8 @@ from zoo.given import Picture, listed
 from zoo.latent import MOST_WIDTH, Latent
 from zoo.nearest import nearest
 from zoo.progress import Progress
-from zoo.samplers import refuse_seed
-from zoo.tasks.task import Classifies, Decodes, Embeds, Reconstructs, Samples, Segments
+from zoo.samplers import checked_seed, whole
+from zoo.tasks.task import Decodes, Samples
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,34 +29,46 @@ if TYPE_CHECKING:
 
 AT_ONCE = 256
 """Pictures decoded in one go."""
-MAX_BYTES = 512 * 2**20
-"""Of a measured code space: ten thousand codes of the widest kind, their covariance and attributes fit."""
 
 
 # ---------------------------------------------------------------- what the methods do
 
 
-def sample(model: Model, count: int, seed: int, label: int | str | None, sampler: str | None) -> list[Image.Image]:
+def sample(
+    model: Model, count: int, seed: int, label: int | str | None, sampler: str | None, truncation: float | None
+) -> list[Image.Image]:
     """See `Model.sample`."""
+    count = whole(count)
     if type(count) is not int or count < 1:
         raise RecipeError(f"count={count!r}: expected a whole number from 1 on, such as 64")
     if label is not None and not model.task.conditional:
-        raise RecipeError(f"{_name(model)} is not told classes, so label={label!r} means nothing to it; leave it out")
+        raise RecipeError(f"{name_of(model)} is not told classes, so label={label!r} means nothing to it; leave it out")
     index = None if label is None else _label(model, label)
-    if isinstance(model.task, Samples) and sampler is None:
+    task = model.task
+    if isinstance(task, Samples) and prior_of(model) is None and sampler is None and truncation is None:
         with _as_sentence():
-            refuse_seed(seed)
+            seed = checked_seed(seed)
         with _seeded(seed, model.device), torch.inference_mode():
-            return [picture for n in _portions(count) for picture in _pictures(model.task.sample(n, index))]
+            return [picture for n in _portions(count) for picture in _pictures(task.sample(n, index))]
     if not decodes(model):
-        raise _refusal(model, "makes no pictures up" if sampler is None else f"decodes no codes that the sampler {sampler!r} could draw")
-    with _as_sentence():
-        return _decoded(model, _latent(model).sample(count, seed, sampler or "gaussian"))
+        raise refusal(model, _cannot_sample(sampler, truncation))
+    return _decoded(model, _codes(model, count, seed, sampler, truncation))
+
+
+def _cannot_sample(sampler: str | None, truncation: float | None) -> str:
+    if sampler is not None:
+        return f"decodes no codes that the sampler {sampler!r} could draw"
+    return (
+        "makes no pictures up"
+        if truncation is None
+        else f"makes no pictures of codes alone, so truncation={truncation!r} means nothing to it"
+    )
 
 
 def decode(model: Model, codes: Tensor | npt.NDArray[Any] | Sequence[float]) -> Image.Image | list[Image.Image]:
     """See `Model.decode`."""
-    _refuse_without_codes(model)
+    if not decodes(model):
+        raise refusal(model, "has no codes that become pictures")
     width = _width(model)
     try:
         given = torch.as_tensor(codes, dtype=torch.float32).detach()
@@ -90,21 +101,33 @@ def strips(model: Model, image: Picture, strengths: Mapping[str, float]) -> list
 def interpolate(model: Model, a: Picture, b: Picture, steps: int, how: Interpolation) -> list[Image.Image]:
     """See `Model.interpolate`."""
     _refuse_without_codes(model)
-    first, last = code_of(model, a), code_of(model, b)
+    return _way(model, code_of(model, a), code_of(model, b), steps, how)
+
+
+def interpolate_seeds(model: Model, a: int, b: int, steps: int, how: Interpolation, truncation: float | None) -> list[Image.Image]:
+    """See `Model.interpolate_seeds`."""
+    if not decodes(model):
+        raise refusal(model, "makes no pictures of codes alone, so no way leads from seed to seed")
+    first, last = (_codes(model, 1, seed, None, truncation)[0] for seed in (a, b))
+    return _way(model, first, last, steps, how)
+
+
+def _way(model: Model, first: npt.NDArray[Any], last: npt.NDArray[Any], steps: int, how: Interpolation) -> list[Image.Image]:
     with _as_sentence():
-        way = between(first, last, steps, how)
+        way = between(first, last, whole(steps), how)
     return _decoded(model, way)
 
 
 def reconstruct(model: Model, pictures: Picture | Sequence[Picture], batch_size: int) -> Image.Image | list[Image.Image]:
     """See `Model.reconstruct`."""
-    if not isinstance(model.task, Reconstructs) or model.task.conditional:
-        raise _refusal(model, "reconstructs no pictures by themselves")
+    if not reconstructs(model):
+        raise refusal(model, "reconstructs no pictures by themselves")
+    task: Any = model.task
     many, items = listed(pictures)
     found: list[Image.Image] = []
     with Progress("reconstructing", len(items), "pictures") as progress, torch.inference_mode():
         for chunk, images, _ in model._batches(items, batch_size):
-            found += _pictures(model.task.reconstruct(images))
+            found += _pictures(task.reconstruct(images))
             progress.advance(len(chunk))
     return found if many else found[0]
 
@@ -118,9 +141,9 @@ def seen(model: Model, image: Picture) -> Image.Image:
 # ---------------------------------------------------------------- what it takes
 
 
-def decodes(model: Model) -> bool:
-    """Whether pictures become codes and codes pictures; a model that is told the label as well needs more than a code."""
-    return isinstance(model.task, Embeds) and isinstance(model.task, Decodes) and not model.task.conditional
+def _refuse_without_codes(model: Model) -> None:
+    if not embeds_and_decodes(model):
+        raise refusal(model, "takes no picture to a code and back")
 
 
 def code_of(model: Model, image: Picture) -> npt.NDArray[Any]:
@@ -131,32 +154,27 @@ def code_of(model: Model, image: Picture) -> npt.NDArray[Any]:
     return code.numpy()
 
 
-def read_latent(path: Path, attributes: Sequence[str]) -> Latent | None:
-    """The code space of a run, measured after its training; None if it has none.
+def _codes(model: Model, count: int, seed: int, sampler: str | None, truncation: float | None) -> npt.NDArray[Any]:
+    """(count, D) of the model's prior, or where it has none or a sampler is wished, of its measured codes."""
+    task = prior_of(model)
+    with _as_sentence():
+        if task is not None and sampler in (None, "normal"):
+            return prior.codes(count, task.latent, seed, truncation).numpy()
+        if truncation is not None:
+            raise ValueError(_no_truncation(model, sampler, truncation))
+        return _latent(model).sample(count, seed, sampler or "gaussian")
 
-    Raises:
-        ZooError: the file is damaged or belongs to other data.
-    """
-    if not path.is_file():
-        return None
-    if path.stat().st_size > MAX_BYTES:
-        raise ZooError(
-            f"{path}: {path.stat().st_size:,} bytes, more than the {MAX_BYTES:,} that are read; remove it, the rest of the run works"
-        )
-    tensors, metadata = packing.read_safetensors(path)
-    try:
-        names = json.loads(metadata.get("names", "null"))
-        if names != list(attributes):
-            raise ValueError(f"its attributes are {names!r:.80}, those of the run {list(attributes)!r:.80}")
-        return Latent.from_tensors({key: tensor.numpy() for key, tensor in tensors.items()}, attributes)
-    except (ValueError, TypeError, RecursionError) as error:  # NumPy lacks some of torch's types
-        raise ZooError(f"{path}: no code space of this run ({error}): remove it, the rest of the run works, or train again") from error
+
+def _no_truncation(model: Model, sampler: str | None, truncation: float) -> str:
+    if prior_of(model) is not None:
+        return f"truncation={truncation!r} is of the model's prior, and the sampler {sampler!r} draws other codes; leave one of them out"
+    return f"truncation={truncation!r}: {name_of(model)} has no prior N(0, I) whose codes alone become pictures; leave it out"
 
 
 def _latent(model: Model) -> Latent:
     if model.latent is None:
         raise RecipeError(
-            f"{_name(model)}: its codes were not measured, which is done at the end of a training, for the weights of its best epoch "
+            f"{name_of(model)}: its codes were not measured, which is done at the end of a training, for the weights of its best epoch "
             f"and codes of at most {MOST_WIDTH} numbers; load the run by its name or folder, or train it again"
         )
     if len(model.latent.mean) != (width := _width(model)):
@@ -168,14 +186,16 @@ def _latent(model: Model) -> Latent:
 
 
 def _width(model: Model) -> int:
-    return int(code_of(model, torch.zeros(model.spec.channels, *model.spec.size)).size)
+    """Numbers in a code; of one that was measured only the network knows."""
+    task = prior_of(model)
+    return int(code_of(model, torch.zeros(model.spec.channels, *model.spec.size)).size) if task is None else task.latent
 
 
 def _label(model: Model, label: int | str) -> int:
     """The index of a class given by name or index; a name goes before an index."""
     if isinstance(label, str) and label in model.labels:
         return model.labels.index(label)
-    index = int(label) if isinstance(label, str) and label.isdecimal() and len(label) < 10 else label
+    index = int(label) if isinstance(label, str) and label.isdecimal() and len(label) < 10 else whole(label)
     if type(index) is int and 0 <= index < len(model.labels):
         return index
     near = nearest(label, model.labels) if isinstance(label, str) else ""
@@ -219,23 +239,3 @@ def _as_sentence() -> Iterator[None]:
         yield
     except ValueError as error:
         raise RecipeError(str(error)) from error
-
-
-def _name(model: Model) -> str:
-    return f"{model.recipe.name} ({model.recipe.task.name})"
-
-
-def _refuse_without_codes(model: Model) -> None:
-    if not decodes(model):
-        raise _refusal(model, "has no codes that become pictures again")
-
-
-def _refusal(model: Model, cannot: str) -> RecipeError:
-    """Says what it can instead."""
-    task = model.task
-    able = {"predict": Classifies, "segment": Segments, "embed": Embeds, "sample": Samples}
-    can = [name for name, ability in able.items() if isinstance(task, ability)]
-    if isinstance(task, Reconstructs) and not task.conditional:
-        can.append("reconstruct")
-    offer = ", ".join(f"model.{name}()" for name in can) or "its network is model.task"
-    return RecipeError(f"{_name(model)} {cannot}; it offers {offer}" if can else f"{_name(model)} {cannot}; {offer}")

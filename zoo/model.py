@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from zoo import build, facts, imagine, packing
+from zoo.abilities import refusal
 from zoo.codes import Interpolation
 from zoo.datasets.transforms import Preprocess
 from zoo.device import compute_device
@@ -29,6 +30,7 @@ from zoo.latent import Latent
 from zoo.progress import Progress
 from zoo.recipe import Recipe
 from zoo.run import Run
+from zoo.samplers import whole
 from zoo.tasks.task import Classifies, Embeds, Segments, Task
 
 __all__ = ["Mask", "Model", "Picture", "Prediction", "find_run", "from_run", "load"]
@@ -81,7 +83,8 @@ class Model:
     """
 
     def __init__(self, task: Task, recipe: Recipe, about: Facts, origin: Path, latent: Latent | None = None) -> None:
-        self.task, self.recipe, self.origin, self.latent = task.eval(), recipe, origin, latent
+        self.task: Task = task.eval()
+        self.recipe, self.origin, self.latent = recipe, origin, latent
         self.spec, self.labels, self.metrics, self.split = about.spec, about.spec.labels, about.metrics, about.split
         self.preprocess = Preprocess(about.spec.size, recipe.data.fit, recipe.data.crop)
 
@@ -120,8 +123,7 @@ class Model:
             RecipeError: the model predicts no classes, or `batch_size` is no number from 1 on.
         """
         if not isinstance(self.task, Classifies):
-            other = "model.segment() gives masks" if isinstance(self.task, Segments) else "its network is model.task"
-            raise RecipeError(f"{self.recipe.name} ({self.recipe.task.name}) predicts no classes; {other}")
+            raise refusal(self, "predicts no classes")
         many, items = listed(pictures)
         found: list[Prediction] = []
         with Progress("predicting", len(items), "pictures") as progress, torch.inference_mode():
@@ -138,7 +140,7 @@ class Model:
     def segment(self, pictures: Picture | Sequence[Picture], batch_size: int = 32) -> Mask | list[Mask]:
         """The class of each pixel of one picture, of a list of them, or of all in a folder; otherwise as `predict`."""
         if not isinstance(self.task, Segments):
-            raise RecipeError(f"{self.recipe.name} ({self.recipe.task.name}) makes no masks; its network is model.task")
+            raise refusal(self, "makes no masks")
         many, items = listed(pictures)
         found: list[Mask] = []
         with Progress("segmenting", len(items), "pictures") as progress, torch.inference_mode():
@@ -156,7 +158,7 @@ class Model:
             RecipeError: the model has no embedding, or `batch_size` is no number from 1 on.
         """
         if not isinstance(self.task, Embeds):
-            raise RecipeError(f"{self.recipe.name} ({self.recipe.task.name}) has no embedding; its network is model.task")
+            raise refusal(self, "has no embedding")
         many, items = listed(pictures)
         with torch.inference_mode():
             parts = [self.task.embed(images).cpu() for _, images, _ in self._batches(items, batch_size)]
@@ -165,7 +167,14 @@ class Model:
         vectors = torch.cat(parts)  # out here: tensors made in inference mode cannot train what comes after them
         return vectors if many else vectors[0]
 
-    def sample(self, count: int = 64, seed: int = 0, label: int | str | None = None, sampler: str | None = None) -> list[Image.Image]:
+    def sample(
+        self,
+        count: int = 64,
+        seed: int = 0,
+        label: int | str | None = None,
+        sampler: str | None = None,
+        truncation: float | None = None,
+    ) -> list[Image.Image]:
         """Pictures that the model makes up, at its own size; the same seed draws the same, the caller's random state stays.
 
         Args:
@@ -174,11 +183,13 @@ class Model:
             label: index or name of the class, for a model that is told one; None leaves it to the model.
             sampler: draws codes to decode: normal, gaussian, pca_kde or mixture (see `zoo.samplers`). By default a model with a prior
                 draws from that, another takes gaussian.
+            truncation: of a model with a normal prior: the largest magnitude of a code's numbers, from 0.01 to 5 (see
+                `zoo.prior.truncated`). Less makes better pictures of fewer kinds.
 
         Raises:
-            RecipeError: the model makes no pictures up, knows no such label, or lacks what the sampler needs.
+            RecipeError: the model makes no pictures up, knows no such label, or lacks what the sampler or the truncation needs.
         """
-        return imagine.sample(self, count, seed, label, sampler)
+        return imagine.sample(self, count, seed, label, sampler, truncation)
 
     def decode(self, codes: Tensor | npt.NDArray[Any] | Sequence[float]) -> Image.Image | list[Image.Image]:
         """The picture of a code (D,), or a list of those of codes (N, D); raises RecipeError if the model decodes none such."""
@@ -213,6 +224,23 @@ class Model:
         """
         return imagine.interpolate(self, a, b, steps, how)
 
+    def interpolate_seeds(
+        self, a: int, b: int, steps: int = 8, how: Interpolation = "spherical", truncation: float | None = None
+    ) -> list[Image.Image]:
+        """`steps` pictures from one that the model makes up to another: from `sample(1, seed=a)` to `sample(1, seed=b)`.
+
+        Args:
+            a: seed of the first picture.
+            b: of the last one.
+            steps: from 2 on.
+            how: spherical or linear, see `zoo.codes.interpolate`.
+            truncation: of both ends, see `sample`.
+
+        Raises:
+            RecipeError: no such way, or the model draws no codes.
+        """
+        return imagine.interpolate_seeds(self, a, b, steps, how, truncation)
+
     def reconstruct(self, pictures: Picture | Sequence[Picture], batch_size: int = 32) -> Image.Image | list[Image.Image]:
         """What the model makes of pictures, at its own size: through their codes, or, by a denoising model, without their noise.
 
@@ -243,6 +271,7 @@ class Model:
 
     def _batches(self, items: Sequence[Picture], batch_size: int) -> Iterator[tuple[list[Picture], Tensor, list[tuple[int, int]]]]:
         """Chunks, their (B, C, H, W) float in [0, 1] on the device and their pictures' (height, width), read a chunk ahead in threads."""
+        batch_size = whole(batch_size)
         if type(batch_size) is not int or batch_size < 1:
             raise RecipeError(f"batch_size={batch_size!r}: expected a whole number from 1 on, such as 32")
         queue = iter(items)
@@ -323,7 +352,7 @@ def from_run(run: Run, device: str = "auto", epoch: int | None = None) -> Model:
         return _assemble(run.recipe, facts.of_epoch(run, epoch), tensors, run.folder, compute_device(device))
     tensors, _ = packing.read_safetensors(run.folder / "weights.safetensors")
     about = facts.of_run(run)
-    latent = imagine.read_latent(run.folder / "latent.safetensors", about.spec.attributes)
+    latent = packing.read_latent(run.folder / packing.LATENT, about.spec.attributes)
     return _assemble(run.recipe, about, tensors, run.folder, compute_device(device), latent)
 
 

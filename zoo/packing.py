@@ -12,12 +12,12 @@ import http.client
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import document, facts, fetching, latent
+from zoo import document, facts, fetching
 from zoo.errors import RecipeError, ZooError
 from zoo.facts import Facts
 from zoo.latent import Latent
@@ -34,6 +34,8 @@ BESIDE = "latent:"
 FORMAT = 1
 MAX_HEADER = 16 * 2**20
 MAX_BYTES = 4 * 2**30
+MAX_LATENT = 512 * 2**20
+"""Of a measured code space: ten thousand codes of the widest kind, their covariance and attributes fit."""
 MAX_TENSORS = 20_000
 """The deepest networks of timm have some thousands; each costs time to look at, even an empty one."""
 CONNECT_SECONDS = 10.0
@@ -61,7 +63,7 @@ def pack(run: Run, to: Path) -> Path:
 
     Raises:
         RecipeError: the run is not finished.
-        ZooError: it is damaged, or the file cannot be written.
+        ZooError: one of its files is damaged, or the packed one cannot be written.
     """
     if not run.finished:
         raise RecipeError(
@@ -69,9 +71,10 @@ def pack(run: Run, to: Path) -> Path:
         )
     tensors, _ = read_safetensors(run.folder / "weights.safetensors")
     about = facts.of_run(run)
-    if (run.folder / LATENT).exists():
-        kept, _ = read_safetensors(run.folder / LATENT)
-        tensors |= {BESIDE + name: tensor for name, tensor in kept.items() if name not in latent.KEPT}
+    if (codes := read_latent(run.folder / LATENT, about.spec.attributes)) is not None:
+        from torch import from_numpy
+
+        tensors |= {BESIDE + name: from_numpy(array) for name, array in codes.given_away().to_tensors().items()}
     header = {
         "format": FORMAT,
         "name": run.recipe.name,
@@ -187,6 +190,28 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
             return tensors, content.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise ZooError(f"{path}: cannot be read as safetensors ({error})") from error
+
+
+def read_latent(path: Path, attributes: Sequence[str]) -> Latent | None:
+    """The code space of a run, measured after its training; None if it has none.
+
+    Raises:
+        ZooError: the file is damaged or belongs to other data.
+    """
+    if not path.is_file():
+        return None
+    if path.stat().st_size > MAX_LATENT:
+        raise ZooError(
+            f"{path}: {path.stat().st_size:,} bytes, more than the {MAX_LATENT:,} that are read; remove it, the rest of the run works"
+        )
+    tensors, metadata = read_safetensors(path)
+    try:
+        names = json.loads(metadata.get("names", "null"))
+        if names != list(attributes):
+            raise ValueError(f"its attributes are {names!r:.80}, those of the run {list(attributes)!r:.80}")
+        return Latent.from_tensors({key: tensor.numpy() for key, tensor in tensors.items()}, attributes)
+    except (ValueError, TypeError, RecursionError) as error:  # NumPy lacks some of torch's types
+        raise ZooError(f"{path}: no code space of this run ({error}): remove it, the rest of the run works, or train again") from error
 
 
 def refuse_other(path: Path, sha256: str) -> None:

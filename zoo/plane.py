@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of t-SNE and UMAP")
     parser.add_argument("--to", metavar="FILE", type=Path, help="default: <recipe>_plane.png in the current folder")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)  # FOLDER may come after options
     if arguments.folder is not None and not arguments.folder.is_dir():
         raise RecipeError(f"{arguments.folder}: no such folder; expected a folder of pictures, or none")
     given = files_of([arguments.folder]) if arguments.folder else []
@@ -67,7 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _of_run(model: Model) -> Known:
+    from zoo.abilities import ABILITIES, refusal
+
     latent = model.latent
+    if not ABILITIES["embed"](model):
+        raise refusal(model, "has no embedding")
     if latent is None or latent.codes is None:
         reason = "a packed file leaves the codes of its training pictures out" if model.origin.is_file() else "it kept no codes"
         raise RecipeError(f"{model.origin}: {reason}; name a folder of pictures as well: python -m zoo.plane RUN FOLDER")

@@ -2,6 +2,7 @@
 
 python -m zoo.sample RUN
 python -m zoo.sample RUN --count 10 --label 7 --seed 3 --to sevens.png
+python -m zoo.sample RUN --truncation 0.7
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=64, help=f"how many, at most {MOST} (default: 64)")
     parser.add_argument("--label", help="index or name of the class, for a model that is told one")
     parser.add_argument("--sampler", help="of codes: normal, gaussian, pca_kde or mixture; default: the model's prior, or else gaussian")
+    parser.add_argument("--truncation", type=float, help="largest magnitude of a prior's numbers, 0.01 to 5: less is better and more alike")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--to", metavar="FILE", type=Path, help="default: <recipe>_samples.png in the current folder")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -38,13 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     model = load(arguments.run, device=arguments.device)
     to = target(arguments.to, f"{model.recipe.name}_samples.png")
-    pictures = model.sample(arguments.count, arguments.seed, arguments.label, arguments.sampler)
+    pictures = model.sample(arguments.count, arguments.seed, arguments.label, arguments.sampler, arguments.truncation)
 
     import numpy as np
 
     from zoo.figures.latent import picture_sheet
 
-    details = [f"{name} {value}" for name in ("label", "sampler", "seed") if (value := getattr(arguments, name)) is not None]
+    shows = ("label", "sampler", "truncation", "seed")
+    details = [f"{name} {value}" for name in shows if (value := getattr(arguments, name)) is not None]
     title = f"{model.recipe.name}: {', '.join(details)}"
     write_figure(picture_sheet([np.asarray(picture) for picture in pictures], max(8, math.isqrt(len(pictures))), title), to)
     print(shown(to))

@@ -5,6 +5,7 @@ scikit-learn is imported by the samplers that need it.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,23 @@ def sample(latent: Latent, n: int, seed: int, sampler: str) -> NDArray[np.float3
     """See `Latent.sample`."""
     if sampler not in SAMPLERS:
         raise ValueError(f"no sampler {sampler!r}{nearest(sampler, SAMPLERS)}; expected one of {', '.join(SAMPLERS)}")
-    refuse_seed(seed)
-    return SAMPLERS[sampler](latent, n, seed).astype(np.float32)
+    return SAMPLERS[sampler](latent, n, checked_seed(seed)).astype(np.float32)
 
 
-def refuse_seed(seed: int) -> None:
-    """Raise ValueError unless NumPy, scikit-learn and torch all take the seed."""
-    if type(seed) is not int or not 0 <= seed < 2**32:
+def checked_seed(seed: Any) -> int:
+    """A seed that NumPy, scikit-learn and torch all take; raises ValueError on another."""
+    found = whole(seed)
+    if type(found) is not int or not 0 <= found < 2**32:
         raise ValueError(f"seed={seed!r}: expected a whole number from 0 to {2**32 - 1}")
+    return found
+
+
+def whole(value: Any) -> Any:
+    """A whole number of any library as Python's own; anything else, True and 3.0 among it, as it is, for those who refuse it."""
+    try:
+        return value if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return value
 
 
 def _normal(latent: Latent, n: int, seed: int) -> NDArray[Any]:
