@@ -8,6 +8,7 @@ import io
 import json
 import re
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,7 +33,8 @@ def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def gallery(cells: list[report.Outcome]) -> Gallery:
         strips = {cell.id: [Tile(content.getvalue(), "<b>cat 90%", True), Tile(content.getvalue())] for cell in cells}
-        return Gallery("test", [("1<i>.png", "cat"), ("2.png", "")], strips, ["one <u>cell</u> is not among the pictures"])
+        heads = [("1<i>.png", "cat"), ("2.png", "")]
+        return Gallery("The <b>same", "Of “test”.", heads, strips, ["one <u>cell</u> is not among the pictures"])
 
     monkeypatch.setattr(report, "gallery", gallery)
 
@@ -96,6 +98,24 @@ def test_the_page_says_what_was_asked_and_found(drawn: Page) -> None:
     assert "val/accuracy by network and train.lr" in text
     assert page.count("data:image/png;base64,") == 2 + 4 * 2  # heat map, curves, two pictures for each cell
     assert (drawn.home / "report.html").is_file()
+
+
+def test_pictures_stand_under_their_title_best_cells_first(drawn: Page) -> None:
+    page = drawn(BEST)
+    assert "The <b>same" in Words(page).text and "Of “test”. Best cells first." in Words(page).text
+    assert "Of each setting the cell of one seed." not in page
+    tiles = page[page.index('<table class="tiles">') :]
+    assert re.findall(r'alt="([^"]+-0): 2.png', tiles) == ["b-lr0.01-0", "a-lr0.001-0", "a-lr0.01-0", "b-lr0.001-0"]
+    assert tiles.count('width="112" height="56"') == 8
+
+
+def test_narrow_pictures_make_a_wall(drawn: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = report.gallery
+    monkeypatch.setattr(report, "gallery", lambda cells: replace(whole(cells), width=76))
+    page = drawn(BEST, STUDY.replace("[1e-2, 1e-3]", "[1e-2]") + "seeds: [0, 1]\n")
+    tiles = page[page.index('<table class="tiles wall">') :]
+    assert tiles.count('width="76" height="38"') == 4 and "width: 66px" in page
+    assert "Best cells first. Of each setting the cell of one seed." in Words(page).text
 
 
 def test_the_table_stands_sorted_by_the_monitor_and_can_be_sorted_by_all(drawn: Page) -> None:

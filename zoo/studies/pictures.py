@@ -1,4 +1,4 @@
-"""The same held-out pictures under each cell's model, for the report."""
+"""What each cell's model says of the same held-out pictures, or makes up by the same seed, for the report."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from zoo.datasets.loaders import Loaders
     from zoo.model import Model
 
-PICTURES = 6
-SIDE = 224
-"""Pixels to which the longer side of larger pictures is reduced."""
-OUTLINES = "Outlines: the truth light blue (of more than two classes white), the prediction orange (or its class’s colour)."
+PICTURES, SAMPLES = 6, 10
+"""In a strip: held-out pictures, and made-up ones."""
+WIDE, NARROW = 112, 76
+"""Pixels of the page that their tiles are wide; files hold at most twice as many."""
+OUTLINES = " Outlines: the truth light blue (of more than two classes white), the prediction orange (or its class’s colour)."
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture under one model: a PNG, what was predicted where that is a word, and whether it is right (None: not known)."""
+    """One picture of one model: a PNG, what was predicted or asked for where that is a word, and whether it is right (None: not known)."""
 
     png: bytes
     said: str = ""
@@ -37,44 +38,90 @@ class Gallery:
     """Pictures by cells.
 
     Attributes:
-        part: of the data, "test" or "val".
-        heads: of each picture, its id and its true class where it has one.
-        strips: id of a cell -> a tile for each picture.
+        title: of all of them.
+        caption: what is to be seen, in words.
+        heads: of each column, what it shows and its true class where it has one.
+        strips: id of a cell -> a tile for each column.
         notes: cells that cannot be shown, and why.
-        legend: what is drawn on the pictures, in words.
+        width: of a tile, in pixels of the page.
     """
 
-    part: str
+    title: str
+    caption: str
     heads: Sequence[tuple[str, str]]
     strips: Mapping[str, Sequence[Tile]]
     notes: Sequence[str]
-    legend: str = ""
+    width: int = WIDE
 
 
 def gallery(cells: Sequence[Outcome]) -> Gallery:
-    """Draw the same pictures under each of these finished cells, best first."""
+    """Draw a strip for each of these finished cells, best first; what it shows is the first one's affair."""
     from zoo.model import from_run
     from zoo.progress import track
     from zoo.run import Run
+    from zoo.tasks.task import Samples
 
-    known: dict[str, Loaders] = {}
-    part, ids, heads = "", list[str](), list[tuple[str, str]]()
+    shown: HeldOut | Wall | None = None
     strips: dict[str, Sequence[Tile]] = {}
     notes = []
     for cell in track(cells, "drawing pictures", len(cells), "cells"):
         try:
             model = from_run(Run.read(cell.folder))
-            data = _loaders(model, known)
-            if not ids:
-                part = "test" if "test" in data.parts() else "val"
-                ids, heads = _chosen(data, part)
-            strips[cell.id] = _strip(model, data, part, ids)
+            if shown is None:
+                shown = Wall() if isinstance(model.task, Samples) else HeldOut(model)
+            strips[cell.id] = shown.strip(model)
         except ZooError as error:
             notes.append(f"{cell.id} is not among the pictures: {error}")
         except Exception as error:  # a task's or library's own, on a model that was trained elsewhere
             notes.append(f"{cell.id} is not among the pictures: {type(error).__name__}: {error}")
-    masks = any(data.source.masks is not None for data in known.values())
-    return Gallery(part, heads, strips, notes, OUTLINES if masks else "")
+    return shown.gallery(strips, notes) if shown else Gallery("", "", [], strips, notes)
+
+
+# ---------------------------------------------------------------- what models make up
+
+
+class Wall:
+    """Samples of each model by the same seed; of one that is told labels, a sample of each label in turn."""
+
+    def strip(self, model: Model) -> list[Tile]:
+        """Its samples."""
+        import numpy as np
+
+        labels: Sequence[str | None] = model.labels[:SAMPLES] if model.task.conditional else (None,)
+        rounds = -(-SAMPLES // len(labels))
+        made = [model.sample(rounds, seed=0, label=label) for label in labels]
+        turns = [(place % len(labels), place // len(labels)) for place in range(SAMPLES)]
+        return [Tile(_png(np.asarray(made[label][number]), NARROW), labels[label] or "") for label, number in turns]
+
+    def gallery(self, strips: Mapping[str, Sequence[Tile]], notes: Sequence[str]) -> Gallery:
+        """These strips with their words."""
+        heads = [(f"sample {number + 1}", "") for number in range(SAMPLES)]
+        told = " Below a picture: the label asked for." if any(tile.said for strip in strips.values() for tile in strip) else ""
+        caption = f"What each cell’s model makes up by seed 0: none was chosen.{told}"
+        return Gallery("Samples of each cell", caption, heads, strips, notes, NARROW)
+
+
+# ---------------------------------------------------------------- what models say
+
+
+class HeldOut:
+    """The same held-out pictures under each model, spread evenly over the part: test where there is one, else val."""
+
+    def __init__(self, model: Model) -> None:
+        self.known: dict[str, Loaders] = {}
+        data = _loaders(model, self.known)
+        self.part = "test" if "test" in data.parts() else "val"
+        self.ids, self.heads = _chosen(data, self.part)
+
+    def strip(self, model: Model) -> list[Tile]:
+        """What it says of them."""
+        return _strip(model, _loaders(model, self.known), self.part, self.ids)
+
+    def gallery(self, strips: Mapping[str, Sequence[Tile]], notes: Sequence[str]) -> Gallery:
+        """These strips with their words."""
+        outlines = OUTLINES if any(data.source.masks is not None for data in self.known.values()) else ""
+        caption = f"Pictures of “{self.part}”, spread evenly over it, under each cell’s model.{outlines}"
+        return Gallery("The same pictures under each cell", caption, self.heads, strips, notes)
 
 
 def _loaders(model: Model, known: dict[str, Loaders]) -> Loaders:
@@ -121,17 +168,17 @@ def _tile(model: Model, sample: Mapping[str, Any], prediction: Mapping[str, Any]
     picture = model.task.overlay(to_picture(sample["image"]), truth, prediction)
     probabilities = prediction.get("probabilities")
     if probabilities is None or probabilities.ndim != 1 or not model.labels:
-        return Tile(_png(picture))
+        return Tile(_png(picture, WIDE))
     best = int(probabilities.argmax())
     right = int(sample["label"]) == best if "label" in sample else None
-    return Tile(_png(picture), f"{model.labels[best]} {float(probabilities[best]):.0%}", right)
+    return Tile(_png(picture, WIDE), f"{model.labels[best]} {float(probabilities[best]):.0%}", right)
 
 
-def _png(picture: NDArray[np.uint8]) -> bytes:
+def _png(picture: NDArray[np.uint8], width: int) -> bytes:
     from PIL import Image
 
     image = Image.fromarray(picture[:, :, 0] if picture.ndim == 3 and picture.shape[2] == 1 else picture)
-    image.thumbnail((SIDE, SIDE))
+    image.thumbnail((2 * width, 2 * width))
     content = io.BytesIO()
     image.save(content, format="png", optimize=True)
     return content.getvalue()

@@ -26,7 +26,7 @@ from zoo.studies import outcomes
 from zoo.studies.findings import Finding, Score, effects, finding, ranked
 from zoo.studies.locks import alone
 from zoo.studies.outcomes import Outcome
-from zoo.studies.pictures import Gallery, gallery
+from zoo.studies.pictures import WIDE, Gallery, Tile, gallery
 from zoo.studies.plan import Plan, words
 
 if TYPE_CHECKING:
@@ -383,22 +383,20 @@ def _pictures(drawn: Drawn) -> Markup:
             tag("a", breakable(name), href=f"{name}/report.html"),
             tag("small", tag("br"), breakable(drawn.metric), " ", as_text(value)),
         )
-        rows.append(tag("tr", first, *(_tile(tile, f"{name}: {head[0]}") for tile, head in zip(tiles, gallery.heads, strict=True))))
-    table = tag("table", tag("thead", tag("tr", tag("th", "cell", scope="col"), *heads)), tag("tbody", *rows), class_="tiles")
+        columns = zip(tiles, gallery.heads, strict=True)
+        rows.append(tag("tr", first, *(_tile(tile, f"{name}: {head[0]}", gallery.width) for tile, head in columns)))
+    style = "tiles wall" if gallery.width < WIDE else "tiles"
+    table = tag("table", tag("thead", tag("tr", tag("th", "cell", scope="col"), *heads)), tag("tbody", *rows), class_=style)
     more = f" The {MOST_STRIPS} best settings of {len(drawn.scores)}." if len(drawn.scores) > MOST_STRIPS else ""
-    seeds = " One seed of each setting." if len(drawn.plan.study.seeds) > 1 else ""
-    lead = tag(
-        "p",
-        f"Pictures of “{gallery.part}”, spread evenly over it, under each cell’s model, best first.{seeds}{more} {gallery.legend}",
-        class_="lead",
-    )
-    return section("The same pictures under each cell", lead, tag("div", table, class_="scroll", tabindex="0"), class_="wide")
+    seeds = " Of each setting the cell of one seed." if len(drawn.plan.study.seeds) > 1 else ""
+    lead = tag("p", f"{gallery.caption} Best cells first.{seeds}{more}", class_="lead")
+    return section(gallery.title, lead, tag("div", table, class_="scroll", tabindex="0"), class_="wide")
 
 
-def _tile(tile: Any, alt: str) -> Markup:
+def _tile(tile: Tile, alt: str, wide: int) -> Markup:
     source = "data:image/png;base64," + base64.b64encode(tile.png).decode()
     width, height = struct.unpack(">II", tile.png[16:24])
-    image = tag("img", src=source, alt=f"{alt} {tile.said}".strip(), width=112, height=round(112 * height / width))
+    image = tag("img", src=source, alt=f"{alt} {tile.said}".strip(), width=wide, height=round(wide * height / width))
     mark = {True: "✓ ", False: "✗ ", None: ""}[tile.right]
     colour = {True: "right", False: "wrong", None: ""}[tile.right]
     return tag("td", image, tag("span", f"{mark}{tile.said}", class_=colour) if tile.said else "")
