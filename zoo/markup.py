@@ -71,7 +71,7 @@ def _column(name: object, column: Sequence[object], bars: bool) -> list[Markup]:
         return [tag("th", name, scope="col"), *(tag("td", breakable(as_text(cell))) for cell in column)]
     finite = [value for value in given if value is not None and math.isfinite(value)]
     whole = all(value == int(value) for value in finite)
-    share = bars and not whole and all(0 <= value <= 1 for value in finite)
+    share = bars and not whole and all(0 <= value <= 1 for value in finite) and max(finite) >= 0.1  # of slivers nothing can be read
     digits = _digits(finite)
     cells = [("", "") if value is None else (fixed(value, digits), _bar(value) if share else "") for value in values]
     return [tag("th", name, scope="col", class_="number"), *(tag("td", *cell, class_="number") for cell in cells)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -13,12 +14,16 @@ import torch
 from zoo import packing
 from zoo.cells import guarded
 from zoo.datasets.loaders import collate, to_device
+from zoo.errors import DivergedError
 from zoo.evaluate import Evaluation, evaluate
-from zoo.progress import Progress, track
+from zoo.film import write_film
+from zoo.progress import Progress, say, track
+from zoo.run import SNAPSHOTS
 from zoo.tasks.task import Classifies, Decodes, Drawing, Embeds, Examples, Table
 
 if TYPE_CHECKING:
     from zoo.datasets.loaders import Loaders, Pictures
+    from zoo.recipe import Recipe
     from zoo.run import Run
     from zoo.tasks.task import Task
 
@@ -39,19 +44,23 @@ def write_results(task: Task, data: Loaders, run: Run) -> None:
         }
     tables: dict[str, Table] = {}
     training = cache(partial(_training, data))  # figures and tables of both parts ask for the same
-    for part in ("val", "test"):
+    parts: tuple[Literal["val", "test"], ...] = ("val", "test")
+    for part in parts:
         if part not in data.parts():
             continue
         found = evaluate(task, data.evaluation(part), device, keep=True)
         metrics |= {f"{part}/{name}": value for name, value in found.metrics.items()}
+        if part == "val":
+            refuse_diverged(task, data, run.recipe, metrics)
         pictures = data.pictures(part)
         again = partial(_again, task, pictures, found, device)
-        examples = Examples(found.truth, found.predictions, _shower(pictures, found), found.metrics, found.details, again, training)
+        examples = Examples(found.truth, found.predictions, _shower(pictures, found), found.metrics, found.details, again, training, part)
         suffix = "" if part == "val" else f"_{part}"
         drawings |= {f"{name}{suffix}": _titled(drawing, part) for name, drawing in task.figures(examples).items()}
         tables |= {f"{name}{suffix}": _titled(table, part) for name, table in task.tables(examples).items()}
         write_predictions(run, part, task, found, data)
     write_drawings(run, drawings)
+    add_film(run)
     write_tables(run, tables)
     run.write_json("spec.json", data.spec.to_json())
     run.write_json("split.json", split_json(data))
@@ -70,6 +79,39 @@ def write_results(task: Task, data: Loaders, run: Run) -> None:
         "weights_sha256": digest,
     }
     run.write_json("metrics.json", metrics | facts)  # last: a run with metrics is a finished one
+
+
+def refuse_diverged(task: Task, data: Loaders, recipe: Recipe, metrics: Mapping[str, float]) -> None:
+    """Raise DivergedError if the last step has spoilt the weights: no loss of the training was computed after it.
+
+    That a metric is no number does not show it: there may be nothing to measure, such as masks without a valid pixel, or no two pictures
+    of one kind. That the monitored one is a number does not rule it out: an answer of nothing but NaN has an accuracy too. So what counts
+    are the weights, and what the network says of pictures alone.
+
+    Args:
+        task: with the weights that were kept.
+        data: its pictures.
+        recipe: of the run.
+        metrics: of val, by their names in `metrics.json`.
+    """
+    broken = [name for name, weight in task.named_parameters() if not bool(weight.isfinite().all())]
+    strange = [name for name, value in metrics.items() if not math.isfinite(value)]
+    if broken or (strange and not _says_numbers(task, data)):
+        names = ", ".join([*strange[:3], *broken[:1]])
+        raise DivergedError(
+            f"{names}: not a finite number with the weights that were kept, though every loss of the training was finite: its last step "
+            f"went too far. Try a lower rate (train.lr={recipe.train.lr / 10:g}) or gradient clipping (train.clip=1.0)"
+        )
+    if math.isnan(metrics[recipe.monitor.metric]):
+        say(f"WARNING: {recipe.monitor.metric} is not a number: val has nothing to measure by it, so the first epoch was kept")
+
+
+@torch.inference_mode()
+def _says_numbers(task: Task, data: Loaders) -> bool:
+    """Whether all that is predicted for the first pictures of val, without their truth, is finite."""
+    device = next(task.parameters()).device
+    image = to_device(next(iter(data.evaluation("val"))), device)["image"]
+    return all(bool(said.isfinite().all()) for said in task.eval().predict({"image": image}).values())
 
 
 def split_json(data: Loaders) -> dict[str, Any]:
@@ -182,6 +224,17 @@ def write_drawings(run: Run, drawings: Mapping[str, Drawing]) -> None:
             index.append({"file": f"{name}.png", "title": drawing.title, "caption": drawing.caption})
             progress.advance()
     run.write_json("figures/index.json", index)
+
+
+def add_film(run: Run) -> None:
+    """Join what a task made after each epoch, if it was kept, to a film beside the figures."""
+    frames = write_film(run.folder / SNAPSHOTS, run.folder / "figures" / "film.gif")
+    if frames:
+        words = {
+            "title": "Film of the training",
+            "caption": f"What became of the same codes, in {frames} epochs from the first to the last.",
+        }
+        run.write_json("figures/index.json", [*run.read_json("figures/index.json"), {"file": "film.gif"} | words])
 
 
 def write_tables(run: Run, tables: Mapping[str, Table]) -> None:

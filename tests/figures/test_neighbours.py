@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
@@ -78,6 +79,24 @@ def test_odd_pictures_words_and_nothing() -> None:
     assert rendered(neighbour_rows([odd, *(Found(grey(), [grey()], [0.5], (), name, (name,)) for name in HOSTILE)])).size
     assert drawn(neighbour_rows([row(0)])) == [0]
     assert "no neighbours to show" in texts(neighbour_rows([]))
+
+
+def test_numbers_lose_digits_and_are_never_cut() -> None:
+    distances = [0.000402, 0.00499, 7.7e-05, 0.98765, 123456.7, 1.234e-100]
+    figure = neighbour_rows([Found(grey(), [grey()] * 6, distances, (False,) * 6)])
+    shown = [text for text in texts(figure) if text.startswith("✗")]
+    assert shown == ["✗ 0.0004", "✗ 0.00499", "✗ 7.7e-05", "✗ 0.988", "✗ 1.2e+05", "✗ 1e-100"]
+
+
+def test_names_end_before_the_next_picture() -> None:
+    name = "Günther_Eriksen_0001"
+    figure = neighbour_rows([Found(grey(), [grey(), grey()], [0.000412, 0.00499], (False, True), name, (name, name))])
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    lefts = sorted({axes.get_window_extent(renderer).x0 for axes in figure.axes})
+    for text in figure.texts:
+        box = text.get_window_extent(renderer)
+        following = [left for left in lefts if left > box.x0 + 1]
+        assert not following or box.x1 < following[0], text.get_text()
 
 
 def test_what_does_not_fit_is_said() -> None:

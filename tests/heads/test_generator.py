@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -86,6 +87,7 @@ def test_widths_and_depth_by_dcgans_rule(side: int, widths: tuple[int, ...], cel
 
 
 def test_sides_and_channels_of_any_kind() -> None:
+    assert dcgan_widths((1, 32, 64)) == dcgan_widths((1, 64, 32)) == (64, 128, 256), "the shorter side counts"
     with torch.device("meta"):
         for picture in ((1, 32, 64), (5, 96, 48), (3, 4, 4), (3, 6, 2)):
             assert Generator(7, picture)(torch.zeros(2, 7)).shape == (2, *picture)
@@ -115,6 +117,14 @@ def test_every_option_teaches_all_of_its_weights(norm: Norm) -> None:
         (pictures * noise(*pictures.shape, seed=1)).sum().backward()
         for key, weight in generator.named_parameters():
             assert weight.grad is not None and weight.grad.isfinite().all() and weight.grad.any(), (activation, key)
+
+
+def test_activations_are_what_they_are_called() -> None:
+    values = torch.linspace(-3, 3, 13)
+    for name in get_args(Activation):
+        *_, found = Generator(4, (1, 8, 8), (3,), activation=name, norm="none").first[0]
+        expected = F.leaky_relu(values, 0.2) if name == "leaky_relu" else getattr(F, name)(values)
+        assert torch.equal(found(values.clone()), expected), name
 
 
 def test_layers_are_counted_by_hand() -> None:
@@ -161,7 +171,8 @@ def test_spectral_weights_have_a_largest_singular_value_of_1() -> None:
 
 
 @pytest.mark.parametrize(
-    ("channels", "expected"), [(512, 32), (1024, 32), (256, 16), (64, 4), (48, 3), (40, 2), (16, 1), (17, 1), (31, 1), (7, 1), (1, 1)]
+    ("channels", "expected"),
+    [(512, 32), (1024, 32), (256, 16), (100, 5), (64, 4), (50, 2), (53, 1), (48, 3), (16, 1), (17, 1), (7, 1), (1, 1)],
 )
 def test_groups_divide_any_width(channels: int, expected: int) -> None:
     assert groups(channels) == expected
@@ -254,6 +265,7 @@ def test_autocast_and_channels_last(norm: Norm) -> None:
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in generator.parameters())
     exact = copy.deepcopy(generator).eval().double()
     last = copy.deepcopy(exact).to(memory_format=torch.channels_last)
+    assert exact(noise(4, 6).double()).dtype == torch.float64
     torch.testing.assert_close(exact(noise(4, 6).double()), last(noise(4, 6).double()))
 
 

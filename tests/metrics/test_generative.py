@@ -60,6 +60,7 @@ def test_kid_is_the_unbiased_mmd_of_the_cubic_kernel() -> None:
         assert kid(torch.from_numpy(real), torch.from_numpy(fake)) == pytest.approx(plain, rel=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:Metric .Kernel Inception Distance. will save:UserWarning")
 def test_kid_is_torchmetrics_over_one_subset_of_all() -> None:
     real, fake = drawn()
     theirs = KernelInceptionDistance(nn.Identity(), subsets=1, subset_size=30)
@@ -163,6 +164,7 @@ def test_spread_is_the_mean_distance_over_pairs() -> None:
         points = drawn(number)[0]
         assert spread(points) == pytest.approx(pdist(points.double().numpy()).mean(), rel=1e-7)
     assert spread(points + 1e4) == pytest.approx(spread(points), rel=1e-3), "wherever they lie"
+    assert spread(100 * drawn(1, width=500)[0].expand(40, 500)) == 0, "equal points are at no distance at all"
     assert math.isnan(spread(points[:1]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -194,3 +195,24 @@ def test_codes_are_asked_for_pictures_of_the_same_kind() -> None:
     assert tables["retrieval"].rows[0][2] == pytest.approx(float(kept.metrics["recall_at_1"]))
     without = {key: value for key, value in data.items() if key != "group"}
     assert list(net.tables(examples(net, without, batch(size=30)))) == ["simpler"]
+
+
+@pytest.mark.parametrize(
+    ("precisions", "said"),
+    [
+        ((0.5, 0.4, 0.3), " The highest mAP is that of ours, 0.500."),
+        ((0.5, 0.6, 0.7), " The highest mAP is that of PCA, 0.700, ours have 0.500."),
+        ((math.nan, 0.6, 0.7), ""),
+        ((math.nan, math.nan, math.nan), ""),
+    ],
+)
+def test_where_codes_find_less_the_table_says_so(
+    monkeypatch: pytest.MonkeyPatch, precisions: tuple[float, float, float], said: str
+) -> None:
+    from zoo.metrics import retrieval
+
+    rows = [(way, 3, 0.9, 0.9, value) for way, value in zip(("ours", "raw pixels", "PCA"), precisions, strict=True)]
+    monkeypatch.setattr(retrieval, "retrieval_table", lambda *arguments: rows)
+    net = task()
+    caption = net.tables(examples(net, batch(), batch(size=30)))["retrieval"].caption
+    assert caption.partition("by cosine.")[2] == said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -136,8 +137,10 @@ def test_figures_have_all_labels_in_each_style(monkeypatch: pytest.MonkeyPatch) 
         digits, "titled_grid", lambda rows, above=(), beside=(): drawn.append({"rows": rows, "above": above, "beside": beside})
     )
     net = task()
-    assert list(net.figures(examples(net, batch(12)))) == ["reconstructions", "styles", "generated", "dimensions"]
+    kept = examples(net, batch(12))
+    assert list(net.figures(kept)) == ["reconstructions", "styles", "generated", "dimensions"]
     pairs, styles, samples = drawn
+    assert list(net.figures(replace(kept, part="test"))) == ["reconstructions", "dimensions"], "these are of the model: once is enough"
     assert len(pairs["rows"]) == 2 and pairs["beside"] == ("picture", "decoded")
     assert (len(styles["rows"]), len(styles["rows"][0]), styles["above"]) == (STYLES, 4, DIGITS)
     assert (len(samples["rows"]), len(samples["rows"][0]), samples["beside"]) == (4, STYLES, DIGITS)

@@ -70,6 +70,11 @@ def test_all_is_drawn() -> None:
     assert all(drawing.title and drawing.caption and drawing.figure.get_figwidth() > 3 for drawing in found.values())
 
 
+def test_samples_are_those_of_the_model_and_not_of_a_part() -> None:
+    found = exploring.drawings(Identity(), replace(examples(), part="test"), SPEC)
+    assert list(found) == ["map", "between", "neighbours", "edits"]
+
+
 @pytest.mark.parametrize("number", [1, 2, 3, 7])
 def test_few_pictures(number: int) -> None:
     assert len(exploring.drawings(Identity(), examples(number), SPEC)) == 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -184,7 +185,9 @@ def test_a_code_of_two_numbers_is_walked(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(digits, "code_plane", lambda rows, values: drawn.update(rows=rows, values=values))
     monkeypatch.setattr(digits, "sample_sheet", lambda pictures: drawn.update(samples=pictures))
     net = task(latent=2)
-    assert list(net.figures(examples(net, batch()))) == ["reconstructions", "generated", "plane", "dimensions"]
+    kept = examples(net, batch())
+    assert list(net.figures(kept)) == ["reconstructions", "generated", "plane", "dimensions"]
+    assert list(net.figures(replace(kept, part="test"))) == ["reconstructions", "dimensions"], "these are of the model: once is enough"
     values = torch.from_numpy(drawn["values"])
     assert torch.allclose(Normal(0.0, 1.0).cdf(values), (torch.arange(15) + 0.5) / 15)
     for row, column in ((0, 14), (14, 0), (3, 9)):  # the second number rises upwards, the first to the right

@@ -21,7 +21,7 @@ ACROSS = 5
 _GAP, _APART = 0.07, 0.2  # inches between pictures, and between the query and its neighbours
 _SIDE = (WIDTH - 6 * _GAP - _APART) / (ACROSS + 1)
 _LINE = 0.15  # inches of height per line of text
-_WORDS = 9  # characters that fit above a picture
+_WORDS, _DIGITS = 8, 7  # characters of a title, and of a number beside its mark, that fit above a picture
 _MARKS = {True: ("✓", COLOURS[0], "solid"), False: ("✗", COLOURS[1], "dashed"), None: ("", FAINT, "solid")}
 
 
@@ -62,16 +62,22 @@ def neighbour_rows(rows: Sequence[Found]) -> Figure:
     figure.set_layout_engine("none")
     top = height - _GAP / 2
     for row, number, line in zip(rows, lines, tall, strict=True):
-        _picture(figure, row.query, (_GAP, top - line + _GAP), [row.title], (INK, "solid", 2.2))
+        _picture(figure, row.query, (_GAP, top - line + _GAP), [plain(row.title, _WORDS)], (INK, "solid", 2.2))
         for place in range(len(row.neighbours)):
             down, across = divmod(place, ACROSS)
             left = _GAP + _SIDE + _APART + across * (_SIDE + _GAP)
             sign, colour, dash = _MARKS[row.right[place] if row.right else None]
-            words = [*([row.titles[place]] if row.titles else []), f"{sign} {row.distances[place]:.3g}".strip()]
+            words = [*([plain(row.titles[place], _WORDS)] if row.titles else []), f"{sign} {_short(row.distances[place])}".strip()]
             frame = (colour, dash, 1.8 if sign else 0.8)
             _picture(figure, row.neighbours[place], (left, top - (down + 1) * line + _GAP), words, frame)
         top -= number * line + _GAP
     return figure
+
+
+def _short(distance: float) -> str:
+    """With as many digits as there is room for: a number cut in the middle would be another one."""
+    texts = (f"{distance:.{digits}g}" for digits in (3, 2))
+    return next((text for text in texts if len(text) <= _DIGITS), f"{distance:.0e}")
 
 
 def _lines(row: Found) -> int:
@@ -90,7 +96,7 @@ def _picture(figure: Figure, picture: Picture, corner: tuple[float, float], word
     for number, text in enumerate(reversed(words)):
         ink = INK if colour == FAINT or number else colour
         base = low + _SIDE + 0.05 + number * _LINE
-        figure.text(left / width, base / height, plain(text, _WORDS), color=ink, fontsize=8, va="baseline")
+        figure.text(left / width, base / height, text, color=ink, fontsize=8, va="baseline")
     axes = figure.add_axes((left / width, low / height, _SIDE / width, _SIDE / height), anchor="NW")
     axes.imshow(_drawable(picture), cmap="gray", vmin=0, vmax=255)
     axes.set_xticks([])
