@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.engines.engine import training_step
-from zoo.tasks.task import Classifies, Embeds, Segments, Task
+from zoo.tasks.task import Classifies, Embeds, HasPrior, Samples, Segments, Task, Watched
 
 Batch = Mapping[str, Any]
 
@@ -205,6 +205,21 @@ def check_abilities(task: Task, batch: Batch) -> None:
             mask = task.segment(batch["image"])
             assert mask.dtype == torch.uint8 and mask.shape == (size, *batch["image"].shape[2:]), f"segment: {tuple(mask.shape)}"
             assert torch.equal(mask, task.predict(batch)["mask"]), "segment and predict differ"
+        if isinstance(task, HasPrior) and not task.conditional:
+            check_pictures("decode", task.decode(torch.zeros(2, task.latent)), 2, batch)
+        if isinstance(task, Samples):
+            check_pictures("sample", task.sample(3, 0 if task.conditional else None), 3, batch)
+        if isinstance(task, Watched):
+            shown = task.snapshot()
+            check_pictures("snapshot", shown, len(shown), batch)
+            assert torch.equal(shown, task.snapshot()), "snapshot: other pictures the second time"
+            assert task.alarms([{"epoch": 1, "step": 1}]) == [], "an epoch that says nothing is no reason for an alarm"
+
+
+def check_pictures(name: str, made: Tensor, count: int, batch: Batch) -> None:
+    """So many pictures of the size of those it was trained on."""
+    assert made.shape == (count, *batch["image"].shape[1:]), f"{name}: {tuple(made.shape)}"
+    assert made.min() >= 0 and made.max() <= 1, f"{name}: from {float(made.min())} to {float(made.max())}"
 
 
 def _copied(batch: Batch) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -288,6 +289,7 @@ def test_metrics_figures_and_tables() -> None:
     }
     figures = net.figures(found)
     assert list(figures) == ["generated", "nearest", "between", "truncated", "map"]
+    assert list(net.figures(replace(found, part="test"))) == ["map"], "the others would be the same"
     table = net.tables(found)["compared"]
     values = {name: (sample, real) for name, sample, real in table.rows}
     assert values["KID, features"][0] == pytest.approx(float(found.metrics["kid"]))

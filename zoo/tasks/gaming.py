@@ -99,16 +99,17 @@ def _apart(row: Mapping[str, Any]) -> float:
 
 @torch.inference_mode()
 def drawings(game: Game, examples: Examples) -> dict[str, Drawing]:
-    """All that samples of a game show: figures by file stem; none of a network that diverged."""
+    """All that samples of a game show: figures by file stem; none of a network that diverged.
+
+    What does not depend on the part is drawn for val alone.
+    """
     if "features_fake" not in examples.predictions or not examples.predictions["features_fake"].isfinite().all():
         return {}
-    return {
-        "generated": _samples(game),
-        "nearest": _nearest(game, examples),
-        "between": _between(game),
-        "truncated": _truncated(game),
-        "map": _map(examples),
-    }
+    shown = {"map": _map(examples)}
+    if examples.part == "val":
+        made_up = {"generated": _samples(game), "nearest": _nearest(game, examples)}
+        shown = made_up | {"between": _between(game), "truncated": _truncated(game)} | shown
+    return shown
 
 
 def _made(game: Game, codes: Tensor) -> list[Any]:
@@ -119,7 +120,7 @@ def _samples(game: Game) -> Drawing:
     from zoo.figures.latent import picture_sheet
 
     figure = picture_sheet(_made(game, noise_of(torch.arange(SHOWN), game.latent)))
-    return Drawing("Samples", figure, "Codes drawn from N(0, I), decoded; none was chosen. `zoo sample` makes more.")
+    return Drawing("Samples", figure, "Codes drawn from N(0, I), decoded; none was chosen. The k-th, from 0, is that of seed k.")
 
 
 def _nearest(game: Game, examples: Examples) -> Drawing:
