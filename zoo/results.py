@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 def write_results(task: Task, data: Loaders, run: Run) -> None:
     """Measure the trained task on val and, where there is one, on test; write everything the report is drawn from."""
     device = next(task.parameters()).device
+    task.eval()  # what is drawn is of the trained network, and changes none of its statistics
     metrics: dict[str, Any] = {}
     drawings = overview(data)
     history = run.history()

@@ -96,17 +96,18 @@ def test_learns_one_batch(name: str) -> None:
     data = build.loaders(build.source(recipe), recipe)
     batch = to_device(next(data.stream()), torch.device("cpu"))
     fresh = build.task(recipe, data.spec)
-    for player in fresh.players():  # of several each against the others as they are
+    goal = 0.5 if len(fresh.players()) == 1 else 0.7  # of several each learns against the others as they are, from noise drawn anew
+    for player in fresh.players():
         task = copy.deepcopy(fresh).train()
         optimizer = torch.optim.Adam(task.players()[player].parameters(), 1e-3)
         losses: list[float] = []
-        while len(losses) < 60 and not (losses and losses[-1] < 0.5 * losses[0]):
+        while len(losses) < 60 and not (losses and losses[-1] < goal * losses[0]):
             optimizer.zero_grad()
             loss = task.losses(batch, player)["loss"]
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-        assert losses[-1] < 0.5 * losses[0], (player, losses)
+        assert losses[-1] < goal * losses[0], (player, losses)
 
 
 @pytest.fixture(scope="module")

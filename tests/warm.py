@@ -1,0 +1,151 @@
+"""New processes that begin with the libraries imported, which otherwise takes each of them seconds.
+
+They are forks of Python's fork server, which has imported the libraries and nothing of zoo, and has computed nothing. Each has words,
+folder, variables, output, signals and exit code of its own, and imports zoo anew; Python processes that it starts are forks of it, and
+import zoo anew as well. What cannot be tested with them is how a process begins: what it imports, and what libraries read from the
+environment when they are loaded.
+"""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LIBRARIES = (
+    *("torch", "torchvision.transforms.v2", "torchmetrics.functional", "timm", "kornia", "safetensors.torch", "torch.distributed"),
+    *("pytorch_lightning", "mmengine.runner", "mmengine.optim", "matplotlib.figure", "matplotlib.backends.backend_agg"),
+    *("sklearn.linear_model", "sklearn.neighbors", "pydantic", "yaml", "PIL.Image"),
+)
+
+
+@cache
+def server() -> BaseContext:
+    """The fork server, which is started with the first process. It has one thread, so that all of its forks have."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    from multiprocessing.forkserver import ensure_running, set_forkserver_preload
+
+    set_forkserver_preload(list(LIBRARIES))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("TORCH_CPP_LOG_LEVEL", "ERROR")
+        ensure_running()
+    return multiprocessing.get_context("forkserver")
+
+
+class Process:
+    """`python WORDS`, such as `-m zoo list`, in this process's folder and environment unless told otherwise; as `subprocess.Popen`."""
+
+    def __init__(self, *words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
+        self._kept = tempfile.TemporaryDirectory(prefix="warm-")
+        self.out, self.err = Path(self._kept.name, "out"), Path(self._kept.name, "err")
+        place = (str(cwd or Path.cwd()), dict(os.environ if env is None else env), str(self.out), str(self.err))
+        self._process: Any = server().Process(target=_first, args=([str(word) for word in words], *place))  # type: ignore[attr-defined]
+        self._process.start()
+        self.pid: int = self._process.pid
+        atexit.register(self.kill)  # a test that fails leaves nothing behind
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        code: int | None = self._process.exitcode
+        return code
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float = 200) -> tuple[str, str]:
+        """Wait for its end; what it said."""
+        self._process.join(timeout)
+        assert self.returncode is not None, f"it still runs: {self.err.read_text()}"
+        return self.out.read_text(), self.err.read_text()
+
+
+def run(*words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """As `subprocess.run([sys.executable, *words])`."""
+    process = Process(*words, cwd=cwd, env=env)
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(list(words), process.returncode or 0, out, err)
+
+
+# ---------------------------------------------------------------- in the forks
+
+
+def _first(words: Sequence[str], folder: str, environment: Mapping[str, str], out: str, err: str) -> None:
+    """A fork of the server."""
+    for name, number in ((out, 1), (err, 2)):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), number)
+    os.chdir(folder)
+    subprocess.Popen = Fork  # type: ignore[misc]
+    _begin(words, environment, ())
+
+
+class Fork(subprocess.Popen[Any]):
+    """In a fork of the server: another Python is a fork again. Its streams, session and folder are made as for any process."""
+
+    def __init__(self, words: Sequence[str], env: Mapping[str, str] | None = None, pass_fds: Sequence[int] = (), **options: Any) -> None:
+        if words[0] == sys.executable:
+            options["preexec_fn"] = partial(_begin, words[1:], dict(os.environ if env is None else env), pass_fds)
+        super().__init__(words, env=env, pass_fds=pass_fds, **options)
+
+
+def _begin(words: Sequence[str], environment: Mapping[str, str], pass_fds: Sequence[int]) -> None:
+    """Do what `python WORDS` does, in a process that keeps of the one it was forked from the libraries alone. Does not return."""
+    code: object = 1
+    try:
+        _forget(pass_fds)
+        os.environ.clear()
+        os.environ.update(environment)
+        sys.path[:0] = ["", *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+        sys.argv = list(words[1:])
+        if words[0] == "-m":
+            runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+        elif words[0] == "-c":
+            sys.argv[0] = "-c"
+            exec(words[1], {"__name__": "__main__"})
+        else:
+            runpy.run_path(words[0], run_name="__main__")
+        code = 0
+    except SystemExit as ended:
+        code = ended.code or 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)
+
+
+def _forget(pass_fds: Sequence[int]) -> None:
+    """Close what a new program would not have open, let signals mean what they mean to one, and forget zoo."""
+    first = 3
+    for number in sorted(pass_fds):
+        os.closerange(first, number)
+        first = number + 1
+    os.closerange(first, os.sysconf("SC_OPEN_MAX"))
+    for signalled in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(signalled, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "zoo"]:
+        del sys.modules[name]
