@@ -6,11 +6,10 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import warm
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,8 +31,7 @@ def test_the_page_works_as_it_stands(tmp_path: Path, data_home: Path) -> None:
             for line in content.strip().splitlines():
                 program, *words = shlex.split(line)
                 assert program == "zoo"
-                command = [sys.executable, "-m", "zoo", *words]
-                done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+                done = warm.run("-m", "zoo", *words, cwd=tmp_path, env=environment)
                 assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
                 commands += 1
         else:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 from pathlib import Path
+
+import warm
 
 import zoo
 from zoo import build
@@ -15,20 +15,16 @@ from zoo.train import train
 SMALL = ["data.synthetic=always", "data.size=48", "data.workers=0", "train.batch_size=16", "train.max_steps=8", "backbone.pretrained=false"]
 
 
-def zoo_command(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "zoo", *map(str, words)], capture_output=True, text=True, check=False)
-
-
 def test_mpii_from_training_to_submission(tmp_path: Path) -> None:
     run = train("mpii_activity", SMALL)
     packed = tmp_path / "shared.zoo"
-    done = zoo_command("pack", run.folder, "--to", packed)
+    done = warm.run("-m", "zoo", "pack", run.folder, "--to", packed)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(packed)
 
     source = build.source(Recipe.read("mpii_activity", SMALL))
     pictures = source.records["unlabelled"][0].path.parent
-    done = zoo_command("predict", packed, pictures, "--submission", tmp_path / "out.csv")
+    done = warm.run("-m", "zoo", "predict", packed, pictures, "--submission", tmp_path / "out.csv")
     assert done.returncode == 0, done.stderr
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -48,7 +44,7 @@ def test_simpsons_submission_has_names(tmp_path: Path) -> None:
     run = train("simpsons_mobilenetv2", SMALL)
     source = build.source(Recipe.read("simpsons_mobilenetv2", SMALL))
     pictures = source.records["unlabelled"][0].path.parent
-    done = zoo_command("predict", run.folder, pictures, "--submission", tmp_path / "out.csv")
+    done = warm.run("-m", "zoo", "predict", run.folder, pictures, "--submission", tmp_path / "out.csv")
     assert done.returncode == 0, done.stderr
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -59,6 +55,6 @@ def test_simpsons_submission_has_names(tmp_path: Path) -> None:
 
 def test_a_report_is_found_by_name() -> None:
     run = train("image_folder", SMALL)
-    done = zoo_command("report", "image_folder")
+    done = warm.run("-m", "zoo", "report", "image_folder")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(run.folder / "report.html")

@@ -54,7 +54,7 @@ class Process:
         self._kept = tempfile.TemporaryDirectory(prefix="warm-")
         self.out, self.err = Path(self._kept.name, "out"), Path(self._kept.name, "err")
         place = (str(cwd or Path.cwd()), dict(os.environ if env is None else env), str(self.out), str(self.err))
-        self._process: Any = server().Process(target=_first, args=([str(word) for word in words], *place))  # type: ignore[attr-defined]
+        self._process: Any = getattr(server(), "Process")(target=_first, args=([str(word) for word in words], *place))  # noqa: B009
         self._process.start()
         self.pid: int = self._process.pid
         atexit.register(self.kill)  # a test that fails leaves nothing behind
@@ -94,27 +94,41 @@ def run(*words: object, cwd: Path | None = None, env: Mapping[str, str] | None =
 
 def _first(words: Sequence[str], folder: str, environment: Mapping[str, str], out: str, err: str) -> None:
     """A fork of the server."""
+    multiprocessing.set_start_method(None, force=True)  # its own processes are started as anywhere
     for name, number in ((out, 1), (err, 2)):
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), number)
     os.chdir(folder)
-    subprocess.Popen = Fork  # type: ignore[misc]
-    _begin(words, environment, ())
+    setattr(subprocess, "Popen", Fork)  # noqa: B010  # which types know as a class of its own
+    _begin(words, environment)
 
 
 class Fork(subprocess.Popen[Any]):
     """In a fork of the server: another Python is a fork again. Its streams, session and folder are made as for any process."""
 
     def __init__(self, words: Sequence[str], env: Mapping[str, str] | None = None, pass_fds: Sequence[int] = (), **options: Any) -> None:
-        if words[0] == sys.executable:
-            options["preexec_fn"] = partial(_begin, words[1:], dict(os.environ if env is None else env), pass_fds)
+        if words[:2] == [sys.executable, "-m"]:
+            options["preexec_fn"] = partial(_again, words[1:], dict(os.environ if env is None else env), pass_fds)
         super().__init__(words, env=env, pass_fds=pass_fds, **options)
 
 
-def _begin(words: Sequence[str], environment: Mapping[str, str], pass_fds: Sequence[int]) -> None:
-    """Do what `python WORDS` does, in a process that keeps of the one it was forked from the libraries alone. Does not return."""
+def _again(words: Sequence[str], environment: Mapping[str, str], pass_fds: Sequence[int]) -> None:
+    """A fork of a fork, which keeps the libraries, and not what else a new program would not have: open files, handlers, zoo."""
+    first = 3
+    for number in (*sorted(pass_fds), os.sysconf("SC_OPEN_MAX")):
+        os.closerange(first, number)
+        first = number + 1
+    for signalled in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(signalled, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "zoo"]:
+        del sys.modules[name]
+    _begin(words, environment)
+
+
+def _begin(words: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Do what `python WORDS` does. Does not return."""
     code: object = 1
     try:
-        _forget(pass_fds)
         os.environ.clear()
         os.environ.update(environment)
         sys.path[:0] = ["", *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
@@ -135,17 +149,3 @@ def _begin(words: Sequence[str], environment: Mapping[str, str], pass_fds: Seque
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code if isinstance(code, int) else 1)
-
-
-def _forget(pass_fds: Sequence[int]) -> None:
-    """Close what a new program would not have open, let signals mean what they mean to one, and forget zoo."""
-    first = 3
-    for number in sorted(pass_fds):
-        os.closerange(first, number)
-        first = number + 1
-    os.closerange(first, os.sysconf("SC_OPEN_MAX"))
-    for signalled in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(signalled, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "zoo"]:
-        del sys.modules[name]

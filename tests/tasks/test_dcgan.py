@@ -291,12 +291,13 @@ def test_metrics_figures_and_tables() -> None:
     assert list(figures) == ["generated", "nearest", "between", "truncated", "map"]
     assert list(net.figures(replace(found, part="test"))) == ["map"], "the others would be the same"
     table = net.tables(found)["compared"]
-    values = {name: (sample, real) for name, sample, real in table.rows}
-    assert values["KID, features"][0] == pytest.approx(float(found.metrics["kid"]))
-    assert values["1-NN accuracy, features"][0] == pytest.approx(float(found.metrics["one_nn_accuracy"]))
-    assert values["diversity, pixels"][0] == pytest.approx(float(found.metrics["diversity_of_pixels"]))
-    assert values["KID, features"][1] < values["KID, features"][0], "training pictures, here the same ones, in the samples' place"
-    far, near = values["distance to the nearest training picture"]
+    assert [row[0] for row in table.rows] == ["samples", "real pictures"]
+    values: dict[str, Any] = {name: (sample, real) for name, sample, real in zip(table.header, *table.rows, strict=True)}
+    assert values["KID"][0] == pytest.approx(float(found.metrics["kid"]))
+    assert values["1-NN accuracy"][0] == pytest.approx(float(found.metrics["one_nn_accuracy"]))
+    assert values["diversity of pixels"][0] == pytest.approx(float(found.metrics["diversity_of_pixels"]))
+    assert values["KID"][1] < values["KID"][0], "training pictures, here the same ones, in the samples' place"
+    far, near = values["nearest training picture"]
     assert near < 0.1 * far
     assert "random weights" in table.caption and "12 pictures" in table.caption
 

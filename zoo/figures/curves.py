@@ -59,7 +59,8 @@ def _panels(history: History) -> dict[str, list[str]]:
     for name in measured:
         quantity = name.partition("/")[2]
         unit = all(0 <= value <= 1 for other in measured if other.endswith(f"/{quantity}") for value in _finite(history, other))
-        panels.setdefault("loss" if "loss" in quantity else "metrics" if unit else quantity, []).append(name)
+        kind = "loss" if "loss" in quantity else "scores" if quantity.endswith("_score") else "metrics" if unit else quantity
+        panels.setdefault(kind, []).append(name)
     panels = dict([(title, lines) for title, lines in panels.items() if lines][: _MOST_PANELS - 1])
     rates = [name for name in names if name == "lr" or name.startswith("lr/")]
     return panels | ({"learning rate": rates} if rates else {})

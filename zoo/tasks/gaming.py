@@ -197,14 +197,15 @@ def comparison(game: Any, examples: Examples) -> Table:
     rows = evenly(len(known), len(real))
     others, other_pixels = known[rows], known_pixels[rows]
     measures = (("KID", kid), ("FID", fid), ("1-NN accuracy", one_nn_accuracy), ("diversity", diversity))
-    table: list[tuple[str, float, float]] = [(f"{name}, features", of(real, fake), of(real, others)) for name, of in measures]
-    for name, of in measures[2:]:
-        table.append((f"{name}, pixels", of(real_pixels, fake_pixels), of(real_pixels, other_pixels)))
-    near, usual = (float(nearest_other(one, known)[0].double().mean()) for one in (fake, real))
-    table.append(("distance to the nearest training picture", near, usual))
+    columns = [(name, of(real, fake), of(real, others)) for name, of in measures]
+    columns += [(f"{name} of pixels", of(real_pixels, fake_pixels), of(real_pixels, other_pixels)) for name, of in measures[2:]]
+    far, usual = (float(nearest_other(one, known)[0].double().mean()) for one in (fake, real))
+    columns.append(("nearest training picture", far, usual))
     caption = (
         f"By the features of the recipe's backbone ({game.backbone.weights}), of {len(real)} pictures of this part and as many "
-        "samples; last column: training pictures in the samples' place, and for the distance the pictures of this part. Numbers "
-        "compare only with those of the same network and of as many pictures."
+        "samples. Second row: training pictures in the samples' place, and for the distance to the nearest training picture the "
+        "pictures of this part. Numbers compare only with those of the same network and of as many pictures."
     )
-    return Table("Samples against pictures", ("measure", "samples", "real pictures"), table, caption)
+    names, samples, reals = zip(*columns, strict=True)
+    rows_of = [("samples", *samples), ("real pictures", *reals)]
+    return Table("Samples against pictures", ("", *names), rows_of, caption)
