@@ -269,43 +269,50 @@ def test_a_closed_pipe_is_no_error(kind: str) -> None:
 # ---------------------------------------------------------------- light
 
 
+LIGHTEST = [["--help"], ["list"], ["list", "runs"]]
+LIGHTER = [
+    *(["list", "backbones"], ["schema"], ["check", "simpsons_mobilenetv2", "mpii_activity"], ["train", "--check", "simpsons_mobilenetv2"]),
+    *([name, "--help"] for name in COMMANDS),
+]
 PROBE = """
-import atexit, sys
-atexit.register(lambda: print(*sys.modules, file=sys.__stderr__))
+import contextlib, io, json, sys
 from zoo.__main__ import main
-sys.exit(main(sys.argv[1:]))
+found = {}
+for words in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            code = main(words)
+        except SystemExit as ended:
+            code = ended.code
+    found[" ".join(words)] = code, sorted({module.partition(".")[0] for module in sys.modules})
+print(json.dumps(found))
 """
 
 
-def imports(*python: str) -> set[str]:
-    """The packages that a Python process had imported at its end."""
-    ended = zoo(python=python)
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, list[str]]]:
+    """Of each command its exit code and the packages that are there after it, in one process, the lightest commands first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_HOME", str(tmp_path_factory.mktemp("empty")))
+        ended = zoo(json.dumps([*LIGHTEST, *LIGHTER]), python=("-c", PROBE))
     assert ended.returncode == 0, ended.stderr
-    return {module.partition(".")[0] for module in ended.stderr.split()}
+    found: dict[str, tuple[int, list[str]]] = json.loads(ended.stdout)
+    return found
 
 
-@pytest.mark.parametrize(
-    ("words", "absent"),
-    [
-        (["--help"], LIGHT),
-        (["list"], LIGHT),
-        (["list", "runs"], LIGHT),
-        (["list", "backbones"], HEAVY),
-        (["schema"], HEAVY),
-        (["check", "simpsons_mobilenetv2", "mpii_activity"], HEAVY),
-        (["train", "--check", "simpsons_mobilenetv2"], HEAVY),
-        *[([name, "--help"], HEAVY) for name in COMMANDS],
-    ],
-    ids=" ".join,
-)
-def test_light_commands(words: list[str], absent: set[str]) -> None:
-    imported = imports("-c", PROBE, *words)  # what they cost in seconds: tests/benchmarks/startup.py
-    assert "zoo" in imported
-    assert not imported & absent
+@pytest.mark.parametrize("words", [*LIGHTEST, *LIGHTER], ids=" ".join)
+def test_light_commands(words: list[str], imported: dict[str, tuple[int, list[str]]]) -> None:
+    """What they cost in seconds: tests/benchmarks/startup.py."""
+    code, packages = imported[" ".join(words)]
+    assert code == 0
+    assert "zoo" in packages
+    assert not set(packages) & (LIGHT if words in LIGHTEST else HEAVY)
 
 
 def test_importing_zoo_is_light() -> None:
-    assert not imports("-c", "import sys, zoo; zoo.list_recipes(); print(*sys.modules, file=sys.stderr)") & LIGHT
+    ended = zoo(python=("-c", "import sys, zoo; zoo.list_recipes(); print(*sys.modules)"))
+    assert not {module.partition(".")[0] for module in ended.stdout.split()} & LIGHT
+    assert "zoo" in ended.stdout.split()
 
 
 # ---------------------------------------------------------------- folders

@@ -13,6 +13,7 @@ from zoo.recipe import Recipe
 from zoo.train import train
 
 SMALL = ["data.synthetic=always", "data.size=48", "data.workers=0", "train.batch_size=16", "train.max_steps=8", "backbone.pretrained=false"]
+SMALL += ["split.val=0.05"]
 
 
 def test_mpii_from_training_to_submission(tmp_path: Path) -> None:

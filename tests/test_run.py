@@ -8,13 +8,12 @@ import json
 import math
 import os
 import struct
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+import warm
 from small import fit, recipe
 
 from zoo.errors import DataError, RecipeError, ZooError
@@ -165,7 +164,7 @@ except ZooError as error:
     print(error)
 print(run.checkpoint()["step"])
 """
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    found = warm.run("-c", script)
     assert "2.safetensors: cannot be written (File too large)" in found.stdout
     assert found.stdout.endswith("\n1\n")
     assert sorted(path.name for path in (run.folder / "checkpoints").iterdir()) == ["1.json", "1.safetensors", "manifest.json"]

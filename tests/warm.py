@@ -9,6 +9,7 @@ environment when they are loaded.
 from __future__ import annotations
 
 import atexit
+import gc
 import multiprocessing
 import os
 import runpy
@@ -48,11 +49,18 @@ def server() -> BaseContext:
 
 
 class Process:
-    """`python WORDS`, such as `-m zoo list`, in this process's folder and environment unless told otherwise; as `subprocess.Popen`."""
+    """`python WORDS`, such as `-m zoo list`, in this process's folder and environment unless told otherwise; like `subprocess.Popen`.
+
+    Attributes:
+        pid: of the process.
+        out, err: files with what it has said so far.
+    """
 
     def __init__(self, *words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
         self._kept = tempfile.TemporaryDirectory(prefix="warm-")
         self.out, self.err = Path(self._kept.name, "out"), Path(self._kept.name, "err")
+        for file in (self.out, self.err):
+            file.touch()
         place = (str(cwd or Path.cwd()), dict(os.environ if env is None else env), str(self.out), str(self.err))
         self._process: Any = getattr(server(), "Process")(target=_first, args=([str(word) for word in words], *place))  # noqa: B009
         self._process.start()
@@ -75,7 +83,7 @@ class Process:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
-    def communicate(self, timeout: float = 200) -> tuple[str, str]:
+    def communicate(self, timeout: float = 500) -> tuple[str, str]:
         """Wait for its end; what it said."""
         self._process.join(timeout)
         assert self.returncode is not None, f"it still runs: {self.err.read_text()}"
@@ -96,7 +104,7 @@ def _first(words: Sequence[str], folder: str, environment: Mapping[str, str], ou
     """A fork of the server."""
     multiprocessing.set_start_method(None, force=True)  # its own processes are started as anywhere
     for name, number in ((out, 1), (err, 2)):
-        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), number)
+        os.dup2(os.open(name, os.O_WRONLY | os.O_APPEND), number)
     os.chdir(folder)
     setattr(subprocess, "Popen", Fork)  # noqa: B010  # which types know as a class of its own
     _begin(words, environment)
@@ -128,15 +136,15 @@ def _again(words: Sequence[str], environment: Mapping[str, str], pass_fds: Seque
 def _begin(words: Sequence[str], environment: Mapping[str, str]) -> None:
     """Do what `python WORDS` does. Does not return."""
     code: object = 1
+    gc.freeze()  # what is imported is not looked through for garbage, again and again
     try:
         os.environ.clear()
         os.environ.update(environment)
         sys.path[:0] = ["", *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
-        sys.argv = list(words[1:])
+        sys.argv = list(words if words[0] not in ("-m", "-c") else words[1:])
         if words[0] == "-m":
             runpy.run_module(words[1], run_name="__main__", alter_sys=True)
         elif words[0] == "-c":
-            sys.argv[0] = "-c"
             exec(words[1], {"__name__": "__main__"})
         else:
             runpy.run_path(words[0], run_name="__main__")

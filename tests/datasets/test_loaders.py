@@ -121,7 +121,7 @@ def test_epochs_and_copies_and_seeds_differ(root: Path) -> None:
 
 
 def data_image(data: Loaders, epoch: int, index: int) -> Tensor:
-    return next(batch["image"][batch["index"] == index][0] for batch in first(data, 99, epoch) if index in batch["index"])
+    return next(batch["image"][batch["index"] == index][0] for batch in first(data, data.batches, epoch) if index in batch["index"])
 
 
 @pytest.mark.parametrize("workers", [0, 2])

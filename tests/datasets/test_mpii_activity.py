@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zoo.datasets import synthetic
 from zoo.datasets.drawn.mpii_activity import COUNTS, write_course, write_official
 from zoo.datasets.mpii_activity import ANSWERS, CATEGORIES, COURSE, MAT, NAMES, OFFICIAL, VIDEOS, MPIIActivity
 from zoo.errors import DataError
@@ -25,10 +26,10 @@ FEW = {0: 4, 1: 4, 18: 4}
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> MPIIActivity:
-    root = tmp_path_factory.mktemp("drawn")
-    MPIIActivity.write_synthetic(root, 0)
-    return MPIIActivity(root)
+def drawn(data_home: Path) -> MPIIActivity:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_DATA", str(data_home))
+        return MPIIActivity(synthetic.folder("mpii_activity", MPIIActivity))
 
 
 @pytest.fixture(scope="module")

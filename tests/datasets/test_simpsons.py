@@ -15,6 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from zoo.datasets import synthetic
 from zoo.datasets.drawn import simpsons as drawn
 from zoo.datasets.pictures import read_picture
 from zoo.datasets.simpsons import NAMES, Simpsons
@@ -22,10 +23,10 @@ from zoo.errors import DataError
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("simpsons")
-    drawn.write(folder, seed=0, share=0.5)
-    return folder
+def root(data_home: Path) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_DATA", str(data_home))
+        return synthetic.folder("simpsons", Simpsons)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,13 @@ def test_equal_seeds_draw_equal_bytes(root: Path) -> None:
         file, data = drawn.draw_file(name, index, seed=0)
         assert (root / "train" / "simpsons_dataset" / name / file).read_bytes() == data
     assert drawn.draw_file("gil", 2, seed=0) != drawn.draw_file("gil", 2, seed=1)
+
+
+def test_a_share_is_equal_to_its_part_of_the_whole(root: Path, tmp_path: Path) -> None:
+    drawn.write(tmp_path, seed=0, share=0.02)
+    files = [path.relative_to(tmp_path) for path in (tmp_path / "train").rglob("*.*")]
+    assert len(files) == 3 * 42 and len(list((tmp_path / "testset" / "testset").iterdir())) == 3
+    assert all((root / file).read_bytes() == (tmp_path / file).read_bytes() for file in files)
 
 
 def test_traps_are_there_and_read_as_rgb(source: Simpsons) -> None:

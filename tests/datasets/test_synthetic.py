@@ -189,6 +189,13 @@ def source(*changes: str) -> Source:
     return build.source(Recipe.parse(RECIPE, "test.yaml", "test", changes))
 
 
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`image_folder` draws two pictures: where they lie is looked at, and not what they show."""
+    monkeypatch.setattr(ImageFolder, "write_synthetic", lambda root, seed: real(root))
+
+
+@pytest.mark.usefixtures("quickly")
 def test_without_real_data_it_is_drawn_loudly(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = source()
     assert found.root == data / ".synthetic" / "image_folder-1-0"
@@ -197,6 +204,7 @@ def test_without_real_data_it_is_drawn_loudly(data: Path, capsys: pytest.Capture
     assert not (data / "image_folder").exists()
 
 
+@pytest.mark.usefixtures("quickly")
 def test_always_leaves_real_data_alone(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     real(data / "image_folder")
     before = sorted((data / "image_folder").rglob("*"))
@@ -217,6 +225,7 @@ def test_real_data_is_read_in_silence(data: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.usefixtures("quickly")
 def test_a_root_that_is_drawn_is_synthetic_whoever_asks(data: Path) -> None:
     place = synthetic.folder("image_folder", ImageFolder)
     recipe = Recipe.parse(RECIPE, "test.yaml", "test", [f"data.root={place}"])

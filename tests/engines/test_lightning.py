@@ -259,11 +259,13 @@ def test_lightnings_mlflow_logger(tmp_path: Path) -> None:
     """In a process of its own, since the place is an environment variable that is read once."""
     pytest.importorskip("mlflow", reason="pip install 'zoo[mlflow]'")
     import os
-    import subprocess
-    import sys
+
+    import warm
 
     code = """
-import sys; sys.path.insert(0, sys.argv[1])
+import importlib, sys; sys.path.insert(0, sys.argv[1])
+import pytorch_lightning.loggers.mlflow
+importlib.reload(pytorch_lightning.loggers.mlflow)  # a warm process has loaded it with the variables of another
 from engines.test_lightning import trained
 run = trained("train.loggers=[{name: mlflow, experiment_name: small}]")
 import mlflow
@@ -271,8 +273,7 @@ import mlflow
 print(found.info.status, found.data.metrics["val/accuracy"], run.history()[-1]["val/accuracy"])
 """
     env = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
-    words = [sys.executable, "-c", code, str(Path(__file__).resolve().parent.parent)]
-    found = subprocess.run(words, env=env, capture_output=True, text=True, cwd=tmp_path)
+    found = warm.run("-c", code, Path(__file__).resolve().parent.parent, env=env, cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     status, theirs, ours = found.stdout.split()
     assert status == "FINISHED"

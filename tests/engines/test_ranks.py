@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import warm
 from safetensors.torch import load_file
 
 from .ranked import CASES, ENGINES, train
@@ -27,18 +26,10 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    env = os.environ | {"ZOO_HOME": str(folder), "OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
+    env = os.environ | {"ZOO_HOME": str(folder)}
     env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    started = [
-        subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(folder)],
-            env=env | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    said = [process.communicate(timeout=200)[1] for process in started]
+    started = [warm.Process(SCRIPT, folder, env=env | {"RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(2)]
+    said = [process.communicate()[1] for process in started]
     assert [process.returncode for process in started] == [0, 0], "\n".join(said)
     assert "epoch 1/3" in said[0]
     assert "epoch" not in said[1], "one of them speaks"

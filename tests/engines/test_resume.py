@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import warm
 from small import Memory, fit, recipe, same, task
 
 from zoo.engines.fit import Fit, StoppedError
@@ -267,17 +267,14 @@ sys.exit(run_command("train", sys.argv[2:]))
 def test_a_process_that_is_told_to_stop(number: signal.Signals, code: int) -> None:
     run = Run.open(recipe("train.epochs=4"))
     whole = facts(run, fit(run, task(inner_dropout=0.5)))
-    command = [sys.executable, "-c", SCRIPT, str(Path(__file__).parent.parent)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    folder = process.stdout.readline().strip()
-    for _ in range(7):
-        process.stdout.readline()
+    process = warm.Process("-c", SCRIPT, Path(__file__).parent.parent)
+    while process.poll() is None and process.out.read_text().count("batch") < 7:
+        time.sleep(0.01)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    out, errors = process.communicate()
     assert process.returncode == code, errors
     assert "--resume" in errors and "Traceback" not in errors
-    again = Run.read(folder)
+    again = Run.read(out.splitlines()[0])
     assert again.newest_checkpoint() is not None
     assert same(facts(again, fit(again, task(inner_dropout=0.5))), whole)
 

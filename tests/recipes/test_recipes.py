@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +21,7 @@ import pytest
 import torch
 
 from zoo import build, registry
-from zoo.datasets.loaders import to_device
+from zoo.datasets.loaders import Loaders, to_device
 from zoo.engines import fit as fit_module
 from zoo.engines.fit import Fit
 from zoo.recipe import Recipe
@@ -39,11 +40,28 @@ def small(name: str) -> list[str]:
     return SMALL + (RANDOM if "\nbackbone:" in (ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8") else [])
 
 
+def read(name: str, *changes: str) -> Recipe:
+    return Recipe.read(ROOT / "recipes" / f"{name}.yaml", [*small(name), *changes])
+
+
+def few(name: str) -> list[str]:
+    """Changes that leave little to be measured and drawn, which takes longest in a training of a few steps."""
+    recipe = read(name)
+    has = {"split.val=0.05": True, "split.test=0.05": recipe.split.test, "task.judged_at=32": getattr(recipe.task, "judged_at", None)}
+    return [change for change, it_has in has.items() if it_has]
+
+
+@cache
+def loaders(name: str, *changes: str) -> Loaders:
+    """The data of a recipe, whose files are looked at once."""
+    recipe = read(name, *changes)
+    return build.loaders(build.source(recipe), recipe)
+
+
 def first_losses(name: str, steps: int = FIRST) -> list[float]:
     """The losses of the first steps of a recipe."""
-    recipe = Recipe.read(ROOT / "recipes" / f"{name}.yaml", small(name))
+    recipe, data = read(name), loaders(name)
     run = Run.open(recipe)
-    data = build.loaders(build.source(recipe), recipe)
     task = build.task(recipe, data.spec)
     losses = []
     with Fit(task, data, run) as fit:
@@ -54,11 +72,17 @@ def first_losses(name: str, steps: int = FIRST) -> list[float]:
     raise AssertionError("the recipe has fewer steps")
 
 
-def trained(name: str, *changes: str) -> str:
-    """The digest of the weights after a small training, without figures and report: these take longest."""
-    recipe = Recipe.read(ROOT / "recipes" / f"{name}.yaml", [*small(name), *changes])
+@pytest.fixture
+def unmeasured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is validated: it takes longest, and must not change what is learnt."""
+    metric = read(name).monitor.metric.removeprefix("val/")
+    monkeypatch.setattr(fit_module, "evaluate", lambda *arguments, **options: SimpleNamespace(metrics={metric: 0.5}))
+
+
+def trained(name: str, data: Loaders, *changes: str) -> str:
+    """The digest of the weights after a small training, without figures and report."""
+    recipe = read(name, *changes)
     with Run.open(recipe) as run:
-        data = build.loaders(build.source(recipe), recipe)
         task = build.task(recipe, data.spec)
         build.engine(recipe).fit(task, data, run)
     return weights_sha256(task.state_dict())
@@ -92,8 +116,7 @@ def test_first_losses_are_those_on_file(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_learns_one_batch(name: str) -> None:
-    recipe = Recipe.read(ROOT / "recipes" / f"{name}.yaml", [*small(name), "data.augment=[]", "train.lr=1e-3", "train.schedule=constant"])
-    data = build.loaders(build.source(recipe), recipe)
+    recipe, data = read(name, "data.augment=[]"), loaders(name, "data.augment=[]")
     batch = to_device(next(data.stream()), torch.device("cpu"))
     fresh = build.task(recipe, data.spec)
     goal = 0.5 if len(fresh.players()) == 1 else 0.7  # of several each learns against the others as they are, from noise drawn anew
@@ -120,9 +143,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, data_home: Path) -> Itera
 
 
 def _interrupted_and_resumed(name: str) -> Run:
-    recipe = Recipe.read(ROOT / "recipes" / f"{name}.yaml", [*small(name), "train.max_steps=6"])
+    recipe, data = read(name, "train.max_steps=6", *few(name)), loaders(name, *few(name))
     run = Run.open(recipe)
-    data = build.loaders(build.source(recipe), recipe)
     with pytest.raises(Exception, match="interrupted and saved"), Fit(build.task(recipe, data.spec), data, run) as fit:
         for number, batch in enumerate(fit.batches()):
             if number == 2:
@@ -143,15 +165,15 @@ def test_resumed_run_is_finished_and_reported(name: str, finished: dict[str, Run
 
 
 @pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.usefixtures("unmeasured")
 def test_unbroken_run_has_the_same_weights(name: str, finished: dict[str, Run]) -> None:
-    assert trained(name, "train.max_steps=6") == finished[name].metrics["weights_sha256"]
+    assert trained(name, loaders(name, *few(name)), "train.max_steps=6", *few(name)) == finished[name].metrics["weights_sha256"]
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_three_steps_are_the_same_under_every_engine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    metric = Recipe.read(ROOT / "recipes" / f"{name}.yaml").monitor.metric.removeprefix("val/")
-    monkeypatch.setattr(fit_module, "evaluate", lambda *arguments, **options: SimpleNamespace(metrics={metric: 0.5}))  # takes longest
-    found = {engine: trained(name, "train.max_steps=3", f"train.engine={engine}") for engine in registry.names("engines")}
+@pytest.mark.usefixtures("unmeasured")
+def test_three_steps_are_the_same_under_every_engine(name: str) -> None:
+    found = {engine: trained(name, loaders(name), "train.max_steps=3", f"train.engine={engine}") for engine in registry.names("engines")}
     assert set(found) >= {"lightning", "loop", "mmengine"}
     assert len(set(found.values())) == 1, found
 

@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ os.environ["OMP_NUM_THREADS"] = "1"  # a fork would not have the threads that co
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
+from PIL import Image
 from small_tasks import Game
 
 from zoo import build, registry
+from zoo.datasets.image_folder import ImageFolder
 from zoo.datasets.loaders import Loaders
 from zoo.engines.fit import StoppedError
 from zoo.files import read_json
@@ -41,7 +44,7 @@ from zoo.tasks.task import Task
 
 ENGINES = ("lightning", "mmengine", "loop")
 SMALL = (
-    *("data.synthetic=always", "data.augment=[]", "train.device=cpu", "train.epochs=3", "train.batch_size=16"),
+    *("data.augment=[]", "train.device=cpu", "train.epochs=3", "train.batch_size=16"),
     *("backbone.name=test_resnet", "backbone.pretrained=false", "data.size=16", "train.optimizer=adamw"),
 )
 PLATEAU = "train.schedule={name: plateau, patience: 0, factor: 0.5, metric: val/loss, mode: max, warmup: 0.5}"
@@ -66,6 +69,17 @@ class Cut:
     def __str__(self) -> str:
         cuts = ", ".join(f"{signal.Signals(number).name} at {moment}" for number, moment in self.signals)
         return f"{self.setting} | {cuts} | {' > '.join(f'{engine} ({workers})' for engine, workers in self.parts)}"
+
+
+def draw(root: Path) -> None:
+    """320 pictures as small as they are asked for, so that reading them is not what takes longest."""
+    drawn = root.with_name("drawn")
+    ImageFolder.write_synthetic(drawn, 0)
+    for file in drawn.rglob("*.png"):
+        small = root / file.relative_to(drawn)
+        small.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(file) as picture:
+            picture.resize((16, 16)).save(small)
 
 
 # ---------------------------------------------------------------- in the fork
@@ -231,11 +245,11 @@ def main() -> int:
     parser.add_argument("--cuts", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    for engine in ENGINES:
-        registry.load("engines", engine)
+    for kind, name in (*product(["engines"], ENGINES), ("backbones", "test_resnet"), ("tasks", "classification")):
+        registry.load(kind, name)
     with tempfile.TemporaryDirectory() as scratch:
-        os.environ["ZOO_HOME"] = scratch
-        os.environ.setdefault("ZOO_DATA", f"{scratch}/data")
+        os.environ["ZOO_HOME"] = os.environ["ZOO_DATA"] = scratch
+        draw(Path(scratch, "image_folder"))
         unbroken = {name: whole(name, Path(scratch, f"whole-{number}")) for number, name in enumerate(SETTINGS)}
         print("| setting | cuts (signal at which moment) | engines (workers) | found |\n|---|---|---|---|")
         found: Counter[bool] = Counter()

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import warm
 
 SCRIPT = Path(__file__).with_name("cuts.py")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="trainings are forks of one process")
 def test_twelve_random_cuts() -> None:
-    found = subprocess.run([sys.executable, str(SCRIPT), "--cuts", "12"], capture_output=True, text=True, timeout=500)
+    found = warm.run(SCRIPT, "--cuts", "12")
     assert found.returncode == 0, found.stdout + found.stderr
     rows = [line for line in found.stdout.splitlines() if line.startswith("| ")][1:]
     assert len(rows) == 12

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import warm
 from PIL import Image
 
 import zoo
@@ -43,12 +40,6 @@ synthetic:
 CELLS = ("plain-0", "focal-0")
 
 
-def zoo_study(file: Path, *words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "zoo.study", str(file), *words]
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, start_new_session=True)
-
-
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
@@ -69,22 +60,22 @@ def test_processes_and_kills_change_no_number(tmp_path: Path, home: Path) -> Non
     for cell in Plan(definition.read(tmp_path / "alone.yaml")).cells:
         outcomes.prepare(cell, home / "runs" / "alone" / cell.id)
         train("", resume=home / "runs" / "alone" / cell.id)
-    killed = zoo_study(tmp_path / "together.yaml", "--jobs", "2")
+    command = ("-m", "zoo.study", tmp_path / "together.yaml", "--jobs", "2")
+    killed = warm.Process(*command)
     history = home / "runs" / "together" / "plain-0" / "history.jsonl"
     while not (history.is_file() and history.read_text()):
         assert killed.poll() is None, killed.communicate()
         time.sleep(0.02)
-    os.killpg(killed.pid, signal.SIGKILL)  # its cells, which have sessions of their own, notice, save and end
+    killed.kill()  # its cells, which have sessions of their own, notice, save and end
     killed.communicate()
-    again = zoo_study(tmp_path / "together.yaml", "--jobs", "2")
+    again = warm.run(*command)
     logs = home / "runs" / "together" / "logs"
-    out, err = again.communicate(timeout=300)
-    assert again.returncode == 0, err
+    assert again.returncode == 0, again.stderr
     assert "interrupted and saved" in (logs / "plain-0.log").read_text()
     assert digests(home, "alone") == digests(home, "together")
     assert len(set(digests(home, "alone"))) == 2
     assert len({Run.read(home / "runs" / "together" / cell).split["fingerprint"] for cell in CELLS}) == 1
-    check_page(Path(out.splitlines()[-1]))
+    check_page(Path(again.stdout.splitlines()[-1]))
     assert zoo.load("together:focal-0").labels == zoo.load("together").labels
 
 
