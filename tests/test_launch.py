@@ -96,7 +96,7 @@ def test_a_killed_process_ends_the_others(monkeypatch: pytest.MonkeyPatch, capsy
 
 def test_one_that_still_saves_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(launch, "GRACE", 0.2)
-    code = f"if r: sys.exit(143)\ntime.sleep(1.5); open('{tmp_path}/saved', 'w'); sys.exit(143)"
+    code = f"if r: sys.exit(143)\ntime.sleep(0.7); open('{tmp_path}/saved', 'w'); sys.exit(143)"
     assert started(code, monkeypatch) == 143
     assert (tmp_path / "saved").exists()
 
@@ -104,7 +104,14 @@ def test_one_that_still_saves_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp
 @pytest.mark.parametrize(("sent", "received"), [(signal.SIGINT, 2), (signal.SIGTERM, 15), (signal.SIGHUP, 15)])
 def test_signals_are_passed_on_once(sent: int, received: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     note = f"lambda n, f: open('{tmp_path}/' + str(r), 'a').write(str(n) + ' ')"
-    code = f"[signal.signal(n, {note}) for n in (1, 2, 15)]\nopen('{tmp_path}/ready' + str(r), 'w')\ntime.sleep(1.5)\ntime.sleep(1)"
+    code = f"""
+[signal.signal(n, {note}) for n in (1, 2, 15)]
+open('{tmp_path}/ready' + str(r), 'w')
+end = time.monotonic() + 30
+while not os.path.exists('{tmp_path}/' + str(r)) and time.monotonic() < end:
+    time.sleep(0.02)
+time.sleep(0.3)  # in which a second one would come
+"""
 
     def send() -> None:
         while len(list(tmp_path.glob("ready*"))) < 2:
@@ -235,8 +242,10 @@ def test_when_the_starting_process_is_killed_the_others_save_and_end(home: Path)
     children = ranks_of(process)
     process.kill()
     process.communicate()
-    while any(alive(child) for child in children):
+    deadline = time.monotonic() + 60
+    while any(alive(child) for child in children) and time.monotonic() < deadline:
         time.sleep(0.1)
+    assert not any(alive(child) for child in children)
     err = process.err.read_text()
     assert f"go on with `python -m zoo.train --resume {folder}`" in err
 

@@ -332,7 +332,7 @@ reference:
         ("train.players.a=5", "`train.players.a`: expected a section of keys and values, found 5"),
         (
             "train.players.a.optimiser=sgd",
-            "unknown key `train.players.a.optimiser` (did you mean `optimizer`?); expected one of lr, optimizer,",
+            "unknown key `train.players.a.optimiser` (did you mean `optimizer`?); expected one of ema, lr, optimizer,",
         ),
         ("train.players.a.lr=0", "`train.players.a.lr`: expected more than 0.0, found 0"),
         ("train.players.a.schedule=cosin", "unknown name `cosin` in `train.players.a.schedule` (did you mean `cosine`?); expected one of"),
@@ -443,7 +443,7 @@ def test_nearest_looks_over_case_and_signs() -> None:
 
 def test_find_by_path_and_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert find("image_folder") == RECIPES[0].resolve()
+    assert find(RECIPES[0].stem) == RECIPES[0].resolve()
     (home / "recipes").mkdir()
     (home / "recipes" / "image_folder.yaml").write_text(BASE)
     assert find("image_folder") == home / "recipes" / "image_folder.yaml"  # one's own come first

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
@@ -29,14 +30,15 @@ import pytest
 LIBRARIES = (
     *("torch", "torchvision.transforms.v2", "torchmetrics.functional", "timm", "kornia", "safetensors.torch", "torch.distributed"),
     *("pytorch_lightning", "mmengine.runner", "mmengine.optim", "matplotlib.figure", "matplotlib.backends.backend_agg"),
-    *("sklearn.linear_model", "sklearn.neighbors", "pydantic", "yaml", "PIL.Image"),
+    *("sklearn.linear_model", "sklearn.neighbors", "pydantic", "yaml", "PIL.Image", "optuna"),
+    "pytest",  # the program whose processes they are, which multiprocessing imports in each
 )
 
 
 @cache
 def server() -> BaseContext:
     """The fork server, which is started with the first process. It has one thread, so that all of its forks have."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    if sys.platform != "linux":  # elsewhere libraries may not survive a fork
         return multiprocessing.get_context("spawn")
     from multiprocessing.forkserver import ensure_running, set_forkserver_preload
 
@@ -101,7 +103,7 @@ def run(*words: object, cwd: Path | None = None, env: Mapping[str, str] | None =
 
 
 def _first(words: Sequence[str], folder: str, environment: Mapping[str, str], out: str, err: str) -> None:
-    """A fork of the server."""
+    """A fork of the server, which multiprocessing ends as a process of its own."""
     multiprocessing.set_start_method(None, force=True)  # its own processes are started as anywhere
     for name, number in ((out, 1), (err, 2)):
         os.dup2(os.open(name, os.O_WRONLY | os.O_APPEND), number)
@@ -120,40 +122,47 @@ class Fork(subprocess.Popen[Any]):
 
 
 def _again(words: Sequence[str], environment: Mapping[str, str], pass_fds: Sequence[int]) -> None:
-    """A fork of a fork, which keeps the libraries, and not what else a new program would not have: open files, handlers, zoo."""
-    first = 3
-    for number in (*sorted(pass_fds), os.sysconf("SC_OPEN_MAX")):
-        os.closerange(first, number)
-        first = number + 1
-    for signalled in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(signalled, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "zoo"]:
-        del sys.modules[name]
-    _begin(words, environment)
+    """A fork of a fork, which keeps the libraries, and not what else a new program would not have: handlers, open files, zoo.
 
-
-def _begin(words: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Do what `python WORDS` does. Does not return."""
+    Does not return: its end is that of the process.
+    """
     code: object = 1
-    gc.freeze()  # what is imported is not looked through for garbage, again and again
     try:
-        os.environ.clear()
-        os.environ.update(environment)
-        sys.path[:0] = ["", *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
-        sys.argv = list(words if words[0] not in ("-m", "-c") else words[1:])
-        if words[0] == "-m":
-            runpy.run_module(words[1], run_name="__main__", alter_sys=True)
-        elif words[0] == "-c":
-            exec(words[1], {"__name__": "__main__"})
-        else:
-            runpy.run_path(words[0], run_name="__main__")
+        for signalled in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+            if callable(signal.getsignal(signalled)):
+                signal.signal(signalled, signal.default_int_handler if signalled == signal.SIGINT else signal.SIG_DFL)
+        first = 3
+        for number in (*sorted(pass_fds), os.sysconf("SC_OPEN_MAX")):  # the parent waits for this, and may send signals then
+            os.closerange(first, number)
+            first = number + 1
+        for name in [name for name in sys.modules if name.partition(".")[0] == "zoo"]:
+            del sys.modules[name]
+        _begin(words, environment)
         code = 0
     except SystemExit as ended:
         code = ended.code or 0
     except BaseException:
         traceback.print_exc()
     finally:
+        for thread in threading.enumerate():
+            if not thread.daemon and thread is not threading.current_thread():
+                thread.join()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code if isinstance(code, int) else 1)
+
+
+def _begin(words: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Do what `python WORDS` does."""
+    gc.freeze()  # what is imported is not looked through for garbage, again and again
+    os.environ.clear()
+    os.environ.update(environment)
+    kind = words[0] if words[0] in ("-m", "-c") else ""
+    sys.path[:0] = ["" if kind else str(Path(words[0]).parent), *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    sys.argv = [kind, *words[2:]] if kind else list(words)
+    if kind == "-m":
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    elif kind == "-c":
+        exec(words[1], {"__name__": "__main__"})
+    else:
+        runpy.run_path(words[0], run_name="__main__")

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +264,16 @@ sys.exit(run_command("train", sys.argv[2:]))
 """
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As in warm processes: sums of another number of threads may differ in their last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_process_that_is_told_to_stop(number: signal.Signals, code: int) -> None:
     run = Run.open(recipe("train.epochs=4"))
