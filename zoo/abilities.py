@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from zoo.errors import RecipeError
-from zoo.tasks.task import Classifies, Decodes, Embeds, HasPrior, Reconstructs, Samples, Segments
+from zoo.tasks.task import Classifies, Decodes, Detects, Embeds, HasPrior, Reconstructs, Samples, Segments
 
 if TYPE_CHECKING:
     from zoo.model import Model
@@ -44,7 +44,8 @@ def prior_of(model: Model) -> HasPrior | None:
 
 
 ABILITIES: Mapping[str, Callable[[Model], bool]] = {
-    "predict": lambda model: isinstance(model.task, Classifies),
+    "predict": lambda model: isinstance(model.task, Classifies | Detects),
+    "detect": lambda model: isinstance(model.task, Detects),
     "segment": lambda model: isinstance(model.task, Segments),
     "embed": lambda model: isinstance(model.task, Embeds),
     "reconstruct": reconstructs,

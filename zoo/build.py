@@ -74,7 +74,7 @@ def task(recipe: Recipe, spec: DataSpec, trained: bool = False) -> Task:
     if cls.truth is not None and cls.truth != spec.truth:
         has, other = _OTHERWISE[spec.truth]
         raise RecipeError(
-            f"task {recipe.task.name!r} learns from a {cls.truth} for each picture, and data {recipe.data.name!r} has {has}: "
+            f"task {recipe.task.name!r} learns from {_OTHERWISE[cls.truth][0]} of each picture, and data {recipe.data.name!r} has {has}: "
             f"take task.name={other}, or other data"
         )
     arguments: dict[str, Any] = options(recipe.task)
@@ -89,7 +89,12 @@ def task(recipe: Recipe, spec: DataSpec, trained: bool = False) -> Task:
     return built
 
 
-_OTHERWISE = {"label": ("a label", "classification"), "mask": ("a mask", "segmentation"), "none": ("pictures alone", "autoencoder")}
+_OTHERWISE = {
+    "label": ("a label", "classification"),
+    "mask": ("a mask", "segmentation"),
+    "boxes": ("boxes", "centernet"),
+    "none": ("pictures alone", "autoencoder"),
+}
 """What data has instead of what a task asked for, and a task for that."""
 
 

@@ -108,13 +108,31 @@ def _light(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _join(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    import torch
 
     joined: dict[str, Any] = {}
     for key in parts[0] if parts else ():
         values = [part[key] for part in parts if key in part]
-        joined[key] = torch.cat(values) if hasattr(values[0], "dtype") else [item for value in values for item in value]
+        joined[key] = _rows(values) if hasattr(values[0], "dtype") else [item for value in values for item in value]
     return joined
+
+
+def _rows(values: Sequence[Tensor]) -> Tensor:
+    """Tensors one after the other; where pictures have different numbers of something (boxes), rows are filled up as in a batch."""
+    import torch
+
+    from zoo.datasets.boxes import NONE
+
+    most = max((value.shape[1] for value in values if value.ndim > 1), default=0)
+    fill = 0 if values[0].is_floating_point() else NONE
+    return torch.cat([_widened(value, most, fill) for value in values])
+
+
+def _widened(value: Tensor, most: int, fill: int) -> Tensor:
+    import torch
+
+    if value.ndim < 2 or value.shape[1] == most:
+        return value
+    return torch.cat([value, value.new_full((len(value), most - value.shape[1], *value.shape[2:]), fill)], 1)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -36,7 +36,7 @@ class _Spec(BaseModel):
     counts: Annotated[tuple[Annotated[int, Ge(0)], ...], MOST] = ()
     weights: Annotated[tuple[Annotated[float, Ge(0)], ...], MOST] = ()
     groups: Name | None = None
-    truth: Literal["label", "mask", "none"] = "label"
+    truth: Literal["label", "mask", "boxes", "none"] = "label"
     attributes: Annotated[tuple[Name, ...], MOST] = ()
 
 

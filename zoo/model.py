@@ -31,9 +31,9 @@ from zoo.progress import Progress
 from zoo.recipe import Recipe
 from zoo.run import Run
 from zoo.samplers import whole
-from zoo.tasks.task import Classifies, Embeds, Segments, Task
+from zoo.tasks.task import Classifies, Detects, Embeds, Segments, Task
 
-__all__ = ["Mask", "Model", "Picture", "Prediction", "find_run", "from_run", "load"]
+__all__ = ["Detections", "Mask", "Model", "Picture", "Prediction", "find_run", "from_run", "load"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,26 @@ class Mask:
     classes: npt.NDArray[np.uint8]
     shares: Mapping[str, float]
     path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a detector finds in a picture, the surest first.
+
+    Attributes:
+        boxes: (N, 4) float32 as left, top, right, bottom in pixels of the upright picture.
+        labels: what each is.
+        scores: (N,) float32 in [0, 1].
+        path: the picture's file, if it came from one.
+    """
+
+    boxes: npt.NDArray[np.float32]
+    labels: tuple[str, ...]
+    scores: npt.NDArray[np.float32]
+    path: Path | None = None
+
+
+Said = Prediction | Detections
 
 
 class Model:
@@ -105,10 +125,10 @@ class Model:
         return self
 
     @overload
-    def predict(self, pictures: Picture, batch_size: int = 32) -> Prediction | list[Prediction]: ...  # type: ignore[overload-overlap]  # str
+    def predict(self, pictures: Picture, batch_size: int = 32) -> Said | list[Prediction] | list[Detections]: ...  # type: ignore[overload-overlap]  # str
     @overload
-    def predict(self, pictures: Sequence[Picture], batch_size: int = 32) -> list[Prediction]: ...
-    def predict(self, pictures: Picture | Sequence[Picture], batch_size: int = 32) -> Prediction | list[Prediction]:
+    def predict(self, pictures: Sequence[Picture], batch_size: int = 32) -> list[Prediction] | list[Detections]: ...
+    def predict(self, pictures: Picture | Sequence[Picture], batch_size: int = 32) -> Said | list[Prediction] | list[Detections]:
         """Predict one picture, a list of them, or all in a folder (by path, subfolders included).
 
         Args:
@@ -116,12 +136,14 @@ class Model:
             batch_size: how many go through the network at once.
 
         Returns:
-            A `Prediction` for one picture; a list in order for a list or a folder.
+            A `Prediction` for one picture, of a detector its `Detections`; a list in order for a list or a folder.
 
         Raises:
             DataError: a picture cannot be read; names its file.
             RecipeError: the model predicts no classes, or `batch_size` is no number from 1 on.
         """
+        if isinstance(self.task, Detects):
+            return self.detect(pictures, batch_size)
         if not isinstance(self.task, Classifies):
             raise refusal(self, "predicts no classes")
         many, items = listed(pictures)
@@ -130,6 +152,35 @@ class Model:
             for chunk, images, _ in self._batches(items, batch_size):
                 probabilities = self.task.classify(images).cpu()
                 found += [self._prediction(item, row) for item, row in zip(chunk, probabilities, strict=True)]
+                progress.advance(len(chunk))
+        return found if many else found[0]
+
+    @overload
+    def detect(self, pictures: Picture, batch_size: int = 32, threshold: float | None = None) -> Detections | list[Detections]: ...  # type: ignore[overload-overlap]  # str
+    @overload
+    def detect(self, pictures: Sequence[Picture], batch_size: int = 32, threshold: float | None = None) -> list[Detections]: ...
+    def detect(
+        self, pictures: Picture | Sequence[Picture], batch_size: int = 32, threshold: float | None = None
+    ) -> Detections | list[Detections]:
+        """What is where in one picture, a list of them, or all in a folder; otherwise as `predict`.
+
+        Args:
+            pictures: see `Picture`; a tensor or array with a batch dimension counts as a list.
+            batch_size: how many go through the network at once.
+            threshold: score from 0 to 1 from which on a box is given; None for the task's own.
+        """
+        if not isinstance(self.task, Detects):
+            raise refusal(self, "finds no boxes")
+        threshold = self.task.threshold if threshold is None else threshold
+        if not 0 <= threshold <= 1:
+            raise RecipeError(f"threshold={threshold!r}: expected a score from 0 to 1, such as 0.3")
+        many, items = listed(pictures)
+        found: list[Detections] = []
+        with Progress("detecting", len(items), "pictures") as progress, torch.inference_mode():
+            for chunk, images, sizes in self._batches(items, batch_size):
+                said = {name: value.float().cpu() for name, value in self.task.detect(images).items()}
+                rows = zip(said["boxes"], said["scores"], said["classes"], strict=True)
+                found += [self._detections(*each, threshold) for each in zip(chunk, rows, sizes, strict=True)]
                 progress.advance(len(chunk))
         return found if many else found[0]
 
@@ -298,6 +349,13 @@ class Model:
         scores = dict(zip(self.labels, row.tolist(), strict=True))
         best = int(row.argmax())
         return Prediction(self.labels[best], float(row[best]), scores, _path(item))
+
+    def _detections(self, item: Picture, row: tuple[Tensor, Tensor, Tensor], size: tuple[int, int], threshold: float) -> Detections:
+        boxes, scores, classes = row
+        kept = (scores >= threshold) & (classes >= 0)  # rows without a box have a negative class
+        corners = self.preprocess.unboxed(boxes[kept], size)
+        labels = tuple(self.labels[int(index)] for index in classes[kept])
+        return Detections(corners.numpy(), labels, scores[kept].numpy(), _path(item))
 
     def _mask(self, item: Picture, mask: Tensor, size: tuple[int, int]) -> Mask:
         whole = self.preprocess.restore(mask, size).numpy()

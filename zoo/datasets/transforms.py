@@ -1,9 +1,9 @@
 """From a picture to the tensor a model sees, and the augmentations a recipe can name on the way.
 
 Pictures stay uint8 until they are on the device; nothing here normalises. The functions in `__all__` are what
-`data.augment` offers: each returns a transform of a picture, or of a pair (picture, mask): what moves pixels moves those of both
-alike, the mask's to the nearest place; what changes colours leaves the mask alone. Their options are checked with the recipe, by
-the bounds in the annotations; what only building or calling a transform shows is told by its name.
+`data.augment` offers: each returns a transform of a picture, or of a pair (picture, mask) or (picture, boxes): what moves pixels moves
+those of both alike, the mask's to the nearest place; what changes colours leaves masks and boxes alone. Their options are checked with
+the recipe, by the bounds in the annotations; what only building or calling a transform shows is told by its name.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from zoo.datasets.boxes import seen
 from zoo.datasets.masks import IGNORE
 from zoo.errors import RecipeError
 
@@ -37,11 +38,13 @@ __all__ = [
     "noise",
     "occlude",
     "perspective",
+    "photometric",
     "randaugment",
     "rotation",
     "salt_and_pepper",
     "trivial_augment",
     "vertical_flip",
+    "zoom",
 ]
 
 Fit = Literal["crop", "squash", "pad"]
@@ -64,6 +67,16 @@ def crop(
 ) -> Transform:
     """A random part of the picture, `scale` of its area and width / height in `ratio`, resized to the whole (Szegedy 2014)."""
     return _RandomPart(_rising("scale", scale), _rising("ratio", ratio))
+
+
+def zoom(
+    scale: tuple[Annotated[float, Gt(0), Le(4)], Annotated[float, Gt(0), Le(4)]] = (0.6, 1.3), p: Annotated[float, Ge(0), Le(1)] = 1.0
+) -> Transform:
+    """A random window, `scale` times as wide and as high as the picture, resized to the whole, with probability p (Law & Deng 2018).
+
+    A window above 1 holds the whole picture with grey around it, one below 1 a part.
+    """
+    return v2.RandomApply([_Zoom(_rising("scale", scale))], p)
 
 
 def rotation(degrees: Annotated[float, Ge(0), Le(180)] = 15.0) -> Transform:
@@ -96,6 +109,11 @@ def color(
 ) -> Transform:
     """Random factors in 1 +- brightness, contrast, saturation; hue turned by up to +-hue of the circle."""
     return _PictureOnly(v2.ColorJitter(brightness, contrast, saturation, hue))
+
+
+def photometric(p: Annotated[float, Ge(0), Le(1)] = 0.5) -> Transform:
+    """Brightness, contrast, saturation, hue and the order of the channels, each changed with probability p (Liu 2016, SSD)."""
+    return _PictureOnly(v2.RandomPhotometricDistort(p=p))
 
 
 def blur(
@@ -153,11 +171,11 @@ def trivial_augment() -> Transform:
 _FILL = 128
 """What corners turned in from outside are filled with; in masks these are `IGNORE`."""
 
-IN_PLACE = ("autocontrast", "blur", "color", "erase", "grey", "noise", "occlude", "salt_and_pepper")
+IN_PLACE = ("autocontrast", "blur", "color", "erase", "grey", "noise", "occlude", "photometric", "salt_and_pepper")
 """What changes values and moves nothing."""
 
-NOT_FOR_MASKS = ("randaugment", "trivial_augment")
-"""Torchvision's forms of these refuse masks: they would move the picture without its mask."""
+COLOURS_AND_PLACES = ("randaugment", "trivial_augment")
+"""Torchvision's forms of these refuse masks and boxes: they would move the picture alone."""
 
 
 def _fills() -> dict[Any, int]:
@@ -171,7 +189,7 @@ def _rising(name: str, pair: tuple[float, float]) -> tuple[float, float]:
 
 
 class _PictureOnly(nn.Module):
-    """A transform of colours: of a pair, the mask stays as it is."""
+    """A transform of colours: of a pair, mask or boxes stay as they are."""
 
     def __init__(self, transform: Transform) -> None:
         super().__init__()
@@ -179,8 +197,8 @@ class _PictureOnly(nn.Module):
 
     def forward(self, sample: Any) -> Any:
         if isinstance(sample, tuple):
-            picture, mask = sample
-            return self.transform(picture), mask
+            picture, places = sample
+            return self.transform(picture), places
         return self.transform(sample)
 
 
@@ -233,8 +251,43 @@ class _RandomPart(nn.Module):
         part = v2.functional.resized_crop(picture, **params, size=size, antialias=True)
         if not isinstance(sample, tuple):
             return part
-        mask = v2.functional.crop(sample[1], **params)
-        return part, tv_tensors.wrap(nearest(mask, picture.shape[-2:]), like=mask)
+        return part, _resized_part(sample[1], params, size)
+
+
+class _Zoom(nn.Module):
+    def __init__(self, scale: tuple[float, float]) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, sample: Any) -> Any:
+        picture = sample[0] if isinstance(sample, tuple) else sample
+        height, width = picture.shape[-2:]
+        scale = float(torch.empty(()).uniform_(*self.scale))
+        window = max(1, round(scale * height)), max(1, round(scale * width))
+        top, left = (_somewhere(inside, whole) for inside, whole in zip(window, (height, width), strict=True))
+        border = [max(0, -left), max(0, -top), max(0, left + window[1] - width), max(0, top + window[0] - height)]
+        part = {"top": top + border[1], "left": left + border[0], "height": window[0], "width": window[1]}
+        enlarged = [v2.functional.pad(item, border, fill=_fills().get(type(item), 0)) for item in _items(sample)]
+        parts = [_resized_part(item, part, [height, width]) for item in enlarged]
+        return tuple(parts) if isinstance(sample, tuple) else parts[0]
+
+
+def _somewhere(window: int, whole: int) -> int:
+    """Where a window of the side begins so that the larger of both, window and picture, holds the other."""
+    room = whole - window
+    drawn = int(torch.randint(0, abs(room) + 1, ()))
+    return drawn if room >= 0 else -drawn
+
+
+def _items(sample: Any) -> tuple[Any, ...]:
+    return sample if isinstance(sample, tuple) else (sample,)
+
+
+def _resized_part(item: Any, part: dict[str, int], size: list[int]) -> Any:
+    """A part (top, left, height, width) of a picture, a mask or boxes, resized to `size`."""
+    if isinstance(item, tv_tensors.Mask):
+        return tv_tensors.wrap(nearest(v2.functional.crop(item, **part), size), like=item)
+    return v2.functional.resized_crop(item, **part, size=size, antialias=True)
 
 
 def nearest(mask: Tensor, size: Sequence[int]) -> Tensor:
@@ -274,6 +327,30 @@ class Preprocess:
             tensor, places = augment((tensor, places))
         return self._cut(tensor), self._cut(places)[0]
 
+    def boxed(
+        self, picture: Image.Image, corners: Tensor, classes: Tensor, augment: Transform | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """An upright picture, its boxes (N, 4) and their classes (N,) -> (C, H, W) uint8, (M, 4) and (M,) in pixels of the result.
+
+        All go the same way; see `zoo.datasets.boxes.seen` for boxes that are cut.
+        """
+        (left, top, right, bottom), (columns, rows) = self._way(*picture.size)
+        moved = (corners - _twice(left, top)) * _twice(columns / (right - left), rows / (bottom - top))
+        places = tv_tensors.BoundingBoxes(moved, format="XYXY", canvas_size=(rows, columns), clamping_mode=None)
+        places = self._enlarge(places, _FILL)
+        tensor = self._enlarge(tv_tensors.Image(v2.functional.pil_to_tensor(self._resize(picture))), _FILL)
+        if augment is not None:
+            tensor, places = augment((tensor, places))
+        image = self._cut(tensor)
+        return image, *seen(self._cut(places), classes, self.size)
+
+    def unboxed(self, corners: Tensor, size: tuple[int, int]) -> Tensor:
+        """The way back: boxes (N, 4) in pixels of the result -> in pixels of the upright picture of `size` (height, width), within it."""
+        (left, top, right, bottom), (columns, rows) = self._way(size[1], size[0])
+        before, above = self._shift(rows, columns)
+        moved = (corners - _twice(before, above)) / _twice(columns / (right - left), rows / (bottom - top)) + _twice(left, top)
+        return moved.clamp(min=0).minimum(_twice(size[1], size[0]))
+
     def restore(self, mask: Tensor, size: tuple[int, int]) -> Tensor:
         """The way back: a mask (H, W) uint8 as `pair` gives it -> (height, width) uint8 over the whole picture it belongs to.
 
@@ -282,16 +359,22 @@ class Preprocess:
             size: height and width of the upright picture. What the crop cut off is `IGNORE`.
         """
         (left, top, right, bottom), (columns, rows) = self._way(size[1], size[0])
+        before, above = self._shift(rows, columns)
+        if self.fit == "pad":
+            found = mask[above : above + rows, before : before + columns]
+        else:
+            found = torch.full((rows, columns), IGNORE, dtype=torch.uint8)
+            found[-above : self.size[0] - above, -before : self.size[1] - before] = mask
+        whole = torch.full(size, IGNORE, dtype=torch.uint8)
+        whole[top:bottom, left:right] = nearest(found[None], (bottom - top, right - left))[0]
+        return whole
+
+    def _shift(self, rows: int, columns: int) -> tuple[int, int]:
+        """Where the left upper corner of the resized picture of so many pixels comes to lie in the result: x, y, negative if it is cut."""
         if self.fit == "pad":
             before, above, *_ = _border((rows, columns), self.size)
-            seen = mask[above : above + rows, before : before + columns]
-        else:
-            above, before = (round((have - kept) / 2) for have, kept in zip((rows, columns), self.size, strict=True))  # as `center_crop`
-            seen = torch.full((rows, columns), IGNORE, dtype=torch.uint8)
-            seen[above : above + self.size[0], before : before + self.size[1]] = mask
-        whole = torch.full(size, IGNORE, dtype=torch.uint8)
-        whole[top:bottom, left:right] = nearest(seen[None], (bottom - top, right - left))[0]
-        return whole
+            return before, above
+        return -round((columns - self.size[1]) / 2), -round((rows - self.size[0]) / 2)  # as `center_crop`
 
     def _resize(self, picture: Image.Image, mask: bool = False) -> Image.Image:
         box, goal = self._way(picture.width, picture.height)
@@ -324,13 +407,19 @@ class Preprocess:
     def _enlarge(self, tensor: Any, fill: int) -> Any:
         if self.fit != "pad":
             return tensor
-        return v2.functional.center_crop(v2.functional.pad(tensor, _border(tensor.shape[-2:], self.size), fill=fill), list(self.size))
+        border = _border(v2.functional.get_size(tensor), self.size)
+        return v2.functional.center_crop(v2.functional.pad(tensor, border, fill=fill), list(self.size))
 
     def _cut(self, tensor: Any) -> Tensor:
         if self.fit == "crop":
             tensor = v2.functional.center_crop(tensor, list(self.size))
         plain: Tensor = tensor.as_subclass(Tensor)
         return plain.contiguous()
+
+
+def _twice(x: float, y: float) -> Tensor:
+    """(4,): for both corners of a box."""
+    return torch.tensor([x, y, x, y], dtype=torch.float32)
 
 
 _LONGEST = 8
@@ -341,6 +430,30 @@ def _border(have: Sequence[int], goal: Sequence[int]) -> list[int]:
     """Left, top, right and bottom of what is missing around `have` (height, width) in the middle of `goal`."""
     rows, columns = (max(0, wished - there) for wished, there in zip(goal, have, strict=True))
     return [columns // 2, rows // 2, columns - columns // 2, rows - rows // 2]
+
+
+def mosaic(quarters: Sequence[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Four pictures in one, each seen through its quarter; the quarters meet in a random place near the middle (Bochkovskiy 2020).
+
+    Args:
+        quarters: of left upper, right upper, left lower and right lower: picture (C, H, W), boxes (N, 4) and classes (N,), of equal size.
+
+    Returns:
+        The same of the whole; its boxes are those of the parts that are seen.
+    """
+    whole = torch.empty_like(quarters[0][0])
+    height, width = whole.shape[-2:]
+    down, across = (int(torch.randint(side // 4, side - side // 4, ())) for side in (height, width))
+    corners, classes = [], []
+    for number, (picture, places, kinds) in enumerate(quarters):
+        top, bottom = ((0, down), (down, height))[number // 2]
+        left, right = ((0, across), (across, width))[number % 2]
+        above, before = (int(torch.randint(0, side + 1, ())) for side in (height - (bottom - top), width - (right - left)))
+        whole[..., top:bottom, left:right] = picture[..., above : above + bottom - top, before : before + right - left]
+        places, kinds = seen(places - _twice(before, above), kinds, (bottom - top, right - left))
+        corners.append(places + _twice(left, top))
+        classes.append(kinds)
+    return whole, torch.cat(corners), torch.cat(classes)
 
 
 def binarized(image: Tensor) -> Tensor:

@@ -167,6 +167,20 @@ class Segments(Protocol):
 
 
 @runtime_checkable
+class Detects(Protocol):
+    """A task that says where in a picture something is."""
+
+    threshold: float
+    """Score from which on a box is shown."""
+
+    def detect(self, image: Tensor) -> dict[str, Tensor]:
+        """(B, C, H, W) float in [0, 1] -> `boxes` (B, K, 4) as left, top, right, bottom in its pixels, `scores` (B, K) in [0, 1],
+        descending, and `classes` (B, K) int64, indices of the spec's labels. Rows without a box have score 0.
+        """
+        ...
+
+
+@runtime_checkable
 class Decodes(Protocol):
     """A task that turns the vectors of `embed` back into pictures."""
 
