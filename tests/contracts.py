@@ -11,6 +11,7 @@ import pytest
 
 from zoo import registry
 from zoo.datasets import preflight, splits
+from zoo.datasets.boxes import IGNORED
 from zoo.datasets.masks import IGNORE
 from zoo.datasets.source import Record, Source
 from zoo.errors import DataError
@@ -74,6 +75,8 @@ def check_records(source: Source) -> None:
             assert all(record.label is None and record.mask is None for record in records)
         elif source.masks is not None:
             check_masked(source, part, records)
+        elif source.boxed:
+            check_boxed(source, part, records)
         elif source.labels:
             assert all(type(record.label) is int and 0 <= record.label < len(source.labels) for record in records), (
                 f"{part}: a label out of range"
@@ -93,6 +96,14 @@ def check_masked(source: Source, part: str, records: list[Record]) -> None:
     assert len({record.stratum is None for record in records}) <= 1, f"{part}: a stratum for all or for none"
 
 
+def check_boxed(source: Source, part: str, records: list[Record]) -> None:
+    """Boxes are known of every record, and each has an extent and a class that has a name."""
+    assert all(record.boxes is not None and record.label is None for record in records), f"{part}: boxes for each, and no other label"
+    boxes = [box for record in records for box in record.boxes or ()]
+    assert all(box.right > box.left >= 0 and box.bottom > box.top >= 0 for box in boxes), f"{part}: a box inverted, empty or outside"
+    assert all(box.label == IGNORED or 0 <= box.label < len(source.labels) for box in boxes), f"{part}: a box's class out of range"
+
+
 def check_reading(source: Source) -> None:
     """Every file passes the look; reading gives an upright picture in the channels promised."""
     found = preflight.check([record for part in source.records.values() for record in part], source.masks)
@@ -106,6 +117,9 @@ def check_reading(source: Source) -> None:
             assert fields.get("group") == (record.group if record.stratum is None else record.stratum)
             assert fields.get("attributes") == record.attributes
             assert ("mask" in fields) == (record.mask is not None)
+            assert ("boxes" in fields) == ("classes" in fields) == (record.boxes is not None)
+            for box in record.boxes or ():
+                assert box.right <= picture.width and box.bottom <= picture.height, "a box reaches out of its picture"
             if "mask" in fields:
                 mask = fields["mask"]
                 assert mask.mode == "L" and mask.size == picture.size, "a mask of mode L, as large as its picture"

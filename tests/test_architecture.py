@@ -19,13 +19,16 @@ ONLY = {
     "pytorch_lightning": {"zoo/engines/lightning.py"},
     "lightning": set(),
     "lightning_fabric": {"zoo/engines/lightning.py"},
-    "mmengine": {"zoo/engines/mmengine.py"},
+    "mmengine": {"zoo/engines/mmengine.py", "zoo/tasks/mmdet.py", "zoo/tasks/mmdet_config.py"},
     "mmdet": {"zoo/tasks/mmdet.py"},
+    "mmcv": set(),
+    "faster_coco_eval": {"zoo/metrics/detection.py"},
+    "cv2": {"zoo/video.py"},
     "segmentation_models_pytorch": {"zoo/heads/decoders.py"},
     "optuna": {"zoo/studies/queue.py"},
     "usearch": {"zoo/retrieval.py"},
     "umap": {"zoo/codes.py"},
-    "pickle": {"zoo/backbones/weights.py"},  # for the name of the error that torch's safe loading raises
+    "pickle": {"zoo/backbones/weights.py", "zoo/tasks/mmdet_weights.py"},  # for the name of the error that torch's safe loading raises
 }
 PURE = ("heads", "losses", "metrics", "figures", "backbones", "datasets")
 LEAVES = {"zoo.errors", "zoo.fetching", "zoo.spec", "zoo.progress", "zoo.paths", "zoo.ranks"}
@@ -196,6 +199,7 @@ def test_every_test_folder_mirrors_zoo() -> None:
         "resume",
         "real",
         "gpu",
+        "mmdetection",
     }
     folders = {folder.name for folder in (ROOT / "tests").iterdir() if folder.is_dir() and not folder.name.startswith(("_", "."))}
     assert folders <= known

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "train": "train a recipe, measure it and write its report",
     "evaluate": "measure a trained run again, perhaps on other data",
-    "predict": "predict pictures or a folder; write a submission",
+    "predict": "predict pictures, a folder, a video or a camera; write a submission",
     "sample": "draw pictures that a model makes up",
     "reconstruct": "reconstruct or denoise pictures",
     "edit": "strengthen or weaken attributes of a picture",
@@ -27,6 +27,7 @@ COMMANDS = {
     "check": "check recipes and say all that is wrong with them",
     "schema": "print the JSON Schema of recipes, for editors",
     "new": "start a homework: copy a recipe under a new name",
+    "convert": "convert annotations of boxes between VOC, COCO and YOLO",
     "pack": "make one file of a run, to share",
     "bench": "for people who work on zoo: measure recipes in full, write their cards",
 }

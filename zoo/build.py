@@ -78,6 +78,8 @@ def task(recipe: Recipe, spec: DataSpec, trained: bool = False) -> Task:
             f"take task.name={other}, or other data"
         )
     arguments: dict[str, Any] = options(recipe.task)
+    if "trained" in registry.arguments("tasks", recipe.task.name):  # one that fetches weights itself
+        arguments["trained"] = trained
     if cls.form is not None:
         arguments["backbone"] = backbone(recipe, spec, cls, trained)
     elif recipe.backbone is not None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST_VALUES = 4096
 """Fields and predictions with more values a sample (masks, pictures) are not kept."""
+BOXES = ("boxes", "classes", "scores")
+"""These are kept whatever their number."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def _light(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value.cpu() if hasattr(value, "dtype") else value
         for key, value in fields.items()
-        if key != "image" and not (hasattr(value, "dtype") and value[0].numel() > MOST_VALUES)
+        if key != "image" and (key in BOXES or not (hasattr(value, "dtype") and value[0].numel() > MOST_VALUES))
     }
 
 

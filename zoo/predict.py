@@ -1,9 +1,12 @@
-"""Predict pictures or folders with a trained model.
+"""Predict pictures, folders or, with a detector, a video or a camera.
 
 python -m zoo.predict RUN FOLDER
 python -m zoo.predict RUN FOLDER --csv predictions.csv
 python -m zoo.predict RUN FOLDER --submission out.csv
 python -m zoo.predict RUN FOLDER --masks masks
+python -m zoo.predict RUN FOLDER --drawn drawn --json boxes.jsonl --coco results.json
+python -m zoo.predict RUN --video site.mp4 --drawn drawn.mp4 --alarm head --alarm-frames 5
+python -m zoo.predict RUN --camera 0 --alarm head
 """
 
 from __future__ import annotations
@@ -21,33 +24,84 @@ from zoo.errors import DataError, RecipeError, ZooError
 if TYPE_CHECKING:
     from zoo.model import Model, Prediction
 
+BATCH = 32
+"""Pictures that go through the network at once, if nothing is said."""
+
+FOREIGN = (
+    ("submission", "classes", "writes none"),
+    ("masks", "masks", "makes no masks"),
+    *((option, "boxes", "finds no boxes") for option in ("json", "coco", "drawn", "threshold", "video", "camera", "alarm", "alarm-frames")),
+)
+"""Option, what the models it is for say, and what is to be said of others."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="zoo predict", description="Predict pictures or folders with a trained model.")
-    parser.add_argument("run", help="run folder, packed file, or the name of a trained recipe")
-    parser.add_argument("pictures", nargs="+", type=Path, help="picture files and folders")
-    parser.add_argument("--csv", metavar="FILE", type=Path, help="write what would be printed there")
-    parser.add_argument("--masks", metavar="FOLDER", type=Path, help="of a segmentation: write a mask for each picture there")
-    parser.add_argument("--submission", metavar="FILE", type=Path, help="write the data set's own submission file, with its ids")
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    arguments = parser.parse_args(argv)
-    for path in (arguments.csv, arguments.submission):
+    arguments = _parser().parse_args(argv)
+    if sum((bool(arguments.pictures), arguments.video is not None, arguments.camera is not None)) != 1:
+        _parser().error("expected pictures, --video FILE or --camera N, and one of them")
+    for path in (arguments.csv, arguments.submission, arguments.json, arguments.coco):
         _refuse_unwritable(path)  # before the work, not after it
     _refuse_no_folder(arguments.masks)
+    if arguments.pictures:
+        _refuse_no_folder(arguments.drawn)
 
-    from zoo.errors import shown
     from zoo.model import load
-    from zoo.tasks.task import Segments
+    from zoo.tasks.task import Detects, Segments
 
     files = _files(arguments.pictures)
     model = load(arguments.run, device=arguments.device)
-    if isinstance(model.task, Segments):
-        return _segment(model, files, arguments)
-    if arguments.masks:
-        raise RecipeError(f"--masks: {model.recipe.name} ({model.recipe.task.name}) makes no masks; leave it out")
-    predictions = model.predict(files, arguments.batch_size)
+    kind = "boxes" if isinstance(model.task, Detects) else "masks" if isinstance(model.task, Segments) else "classes"
+    _refuse_foreign(arguments, model, kind)
+    if kind == "boxes":
+        from zoo import detecting
+
+        return detecting.pictures(model, files, arguments) if files else detecting.video(model, arguments)
+    arguments.batch_size = BATCH if arguments.batch_size is None else arguments.batch_size
+    return (_segment if kind == "masks" else _classify)(model, files, arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="zoo predict", description="Predict pictures, folders or, with a detector, a video or a camera, with a trained model."
+    )
+    parser.add_argument("run", help="run folder, packed file, or the name of a trained recipe")
+    parser.add_argument("pictures", nargs="*", type=Path, help="picture files and folders")
+    parser.add_argument("--csv", metavar="FILE", type=Path, help="write what would be printed there")
+    parser.add_argument("--batch-size", type=int, help=f"pictures at once: {BATCH} by default, 4 of a video, 1 of a camera")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    classes = parser.add_argument_group("classification")
+    classes.add_argument("--submission", metavar="FILE", type=Path, help="write the data set's own submission file, with its ids")
+    masks = parser.add_argument_group("segmentation")
+    masks.add_argument("--masks", metavar="FOLDER", type=Path, help="write a mask for each picture there")
+    boxes = parser.add_argument_group("detection")
+    boxes.add_argument("--video", metavar="FILE", type=Path, help="go through a video instead of pictures")
+    boxes.add_argument("--camera", metavar="N", type=int, help="or through what a camera sees, until Ctrl-C")
+    boxes.add_argument("--threshold", metavar="SCORE", type=float, help="from which score on a box counts, instead of the model's own")
+    boxes.add_argument("--json", metavar="FILE", type=Path, help="write a JSON object a line, for each picture or frame")
+    boxes.add_argument("--coco", metavar="FILE", type=Path, help="write COCO's format of results")
+    boxes.add_argument("--drawn", metavar="PLACE", type=Path, help="draw the boxes: a folder for pictures, an .mp4 or .avi for a video")
+    boxes.add_argument("--alarm", metavar="CLASS", help="of a video: print a line when this class is seen, and when it has gone")
+    boxes.add_argument("--alarm-frames", metavar="N", type=int, help="in so many frames running (5)")
+    return parser
+
+
+def _refuse_foreign(arguments: argparse.Namespace, model: Model, kind: str) -> None:
+    """Raise RecipeError for an option that is of another kind of model."""
+    name = f"{model.recipe.name} ({model.recipe.task.name})"
+    for option, owner, lack in FOREIGN:
+        if owner != kind and getattr(arguments, option.replace("-", "_")) is not None:
+            if (option, kind) == ("submission", "masks"):
+                raise RecipeError("--submission: a segmentation writes none; take --masks FOLDER or --csv FILE")
+            raise RecipeError(f"--{option}: {name} {lack}; leave it out")
+
+
+def _classify(model: Model, files: Sequence[Path], arguments: argparse.Namespace) -> int:
+    """Write classes, or the data set's own submission."""
+    from zoo.errors import shown
+    from zoo.model import Prediction
+
+    predictions = [each for each in model.predict(files, arguments.batch_size) if isinstance(each, Prediction)]
     if arguments.submission:
         _write_submission(arguments.submission, model, predictions)
     if arguments.csv:
@@ -64,9 +118,7 @@ def _segment(model: Model, files: Sequence[Path], arguments: argparse.Namespace)
     from zoo.errors import shown
     from zoo.progress import say
 
-    if arguments.submission:
-        raise RecipeError("--submission: a segmentation writes none; take --masks FOLDER or --csv FILE")
-    names = _mask_names(files, arguments.masks) if arguments.masks else []
+    names = png_names(files, arguments.masks, "--masks") if arguments.masks else []
     masks = model.segment(files, arguments.batch_size)
     if arguments.masks:
         for name, mask in zip(names, masks, strict=True):
@@ -83,16 +135,21 @@ def _segment(model: Model, files: Sequence[Path], arguments: argparse.Namespace)
     return 0
 
 
-def _mask_names(files: Sequence[Path], folder: Path) -> list[str]:
-    """A PNG for each picture, under the picture's name."""
+def png_names(files: Sequence[Path], folder: Path, option: str) -> list[str]:
+    """A PNG for each picture, under the picture's name.
+
+    Raises:
+        DataError: two pictures would become one, or a picture would be written over.
+    """
     first: dict[str, Path] = {}
     pictures = {file.resolve() for file in files}
     for file in files:
         name = f"{file.stem}.png"
         if name in first:
-            raise DataError(f"--masks: {first[name]} and {file} would both become {name}; predict their folders one by one")
+            raise DataError(f"{option}: {first[name]} and {file} would both become {name}; predict their folders one by one")
         if (folder / name).resolve() in pictures:
-            raise DataError(f"--masks {folder}: the mask of {file} would be written over a picture; choose another folder")
+            what = "the mask of" if option == "--masks" else "the drawn"
+            raise DataError(f"{option} {folder}: {what} {file} would be written over a picture; choose another folder")
         first[name] = file
     return list(first)
 
@@ -130,18 +187,14 @@ def _write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
 
 def _write_rows(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Write rows that begin with a path; names that are no UTF-8 keep their bytes."""
+    from zoo.box_files import no_formula
     from zoo.cells import guarded
     from zoo.progress import say
 
-    written = [[guarded(name) for name in header], *([_no_formula(str(first)), *rest] for first, *rest in rows)]
+    written = [[guarded(name) for name in header], *([no_formula(str(first)), *rest] for first, *rest in rows)]
     with _writing(path), path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         csv.writer(file, lineterminator="\n").writerows(written)
     say(f"wrote {len(rows)} rows to {path}")
-
-
-def _no_formula(path: str) -> str:
-    """The same file under a name that spreadsheets do not take for a formula: `=1.png` -> `./=1.png`."""
-    return f"./{path}" if path[0] in "=+-@\t\r" else path
 
 
 def _refuse_no_folder(path: Path | None) -> None:

@@ -41,7 +41,7 @@ class Progress:
         """Count steps; draws at most five times a second on a terminal, every ten seconds elsewhere."""
         self.done += steps
         now = time.monotonic()
-        if now >= self.due:
+        if now >= self.due and self.done != self.total:  # what is done is no news
             self._draw(now, note)
             self.due = now + (0.2 if self.terminal else 10.0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,9 +17,10 @@ from zoo.datasets.loaders import collate, to_device
 from zoo.errors import DivergedError
 from zoo.evaluate import Evaluation, evaluate
 from zoo.film import write_film
+from zoo.overview import overview, to_picture
 from zoo.progress import Progress, say, track
 from zoo.run import SNAPSHOTS
-from zoo.tasks.task import Classifies, Decodes, Drawing, Embeds, Examples, Table
+from zoo.tasks.task import Classifies, Decodes, Detects, Drawing, Embeds, Examples, Table
 
 if TYPE_CHECKING:
     from zoo.datasets.loaders import Loaders, Pictures
@@ -144,46 +145,6 @@ def write_latent(task: Task, data: Loaders, run: Run) -> None:
     run.write_bytes(packing.LATENT, Latent.measure(codes, attributes, data.spec.attributes, labels).to_bytes())
 
 
-def overview(data: Loaders) -> dict[str, Drawing]:
-    """The class histogram (before and after balancing) and a grid of training pictures as the model sees them."""
-    from zoo.datasets.loaders import class_counts
-    from zoo.figures.bars import class_histogram
-    from zoo.figures.grid import picture_grid
-    from zoo.figures.masks import mask_grid
-
-    drawings = {}
-    labels, records = data.spec.labels, data.parts()["train"]
-    groups = sorted({record.stratum for part in data.parts().values() for record in part if record.stratum is not None})
-    if groups:
-        counts = {part: tuple(sum(one.stratum == group for one in kept) for group in groups) for part, kept in data.parts().items()}
-        drawings["groups"] = Drawing("Pictures per group", class_histogram(groups, counts))
-    if data.spec.counts:
-        counts = {part: class_counts(records, len(labels)) for part, records in data.parts().items()}
-        drawings["classes"] = Drawing("Pictures per class", class_histogram(labels, counts))
-        if data.data.balance in ("sampler", "augmented_sampler"):
-            after = {"before": data.spec.counts, "one epoch after": data.epoch_counts()}
-            drawings["balance"] = Drawing(
-                "Balance", class_histogram(labels, after), f"What data.balance: {data.data.balance} makes of the training part."
-            )
-    seen = data.training_pictures()
-    samples = [seen[key] for key in data.sampler.epoch(0)[:12]]
-    if broken := [sample["error"] for sample in samples if "error" in sample]:
-        raise broken[0]
-    pictures = [to_picture(sample["image"]) for sample in samples]
-    if "mask" in samples[0]:
-        masks, titles = [sample["mask"].numpy() for sample in samples], [sample.get("group", "") for sample in samples]
-        figure = mask_grid(pictures, masks, titles, len(labels))
-    else:
-        figure = picture_grid(pictures, [labels[sample["label"]] if labels and "label" in sample else "" for sample in samples])
-    drawings["samples"] = Drawing("Training pictures", figure, f"As the model sees them; {len(records):,} in all.")
-    return drawings
-
-
-def to_picture(image: torch.Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """(C, H, W) uint8 -> (H, W, C) uint8."""
-    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-
-
 def _shower(pictures: Pictures, found: Evaluation) -> Any:
     return lambda row: to_picture(pictures[int(found.truth["index"][row])]["image"])
 
@@ -248,9 +209,16 @@ def write_tables(run: Run, tables: Mapping[str, Table]) -> None:
 
 
 def write_predictions(run: Run, part: str, task: Task, found: Evaluation, data: Loaders) -> None:
-    """Write one row a picture: what a classifier says, or the numbers that other tasks give for it; see `zoo.cells` for its texts."""
+    """Write one row a picture: what a classifier says, or the numbers that other tasks give for it; see `zoo.cells` for its texts.
+
+    Of a detector there is one row a box that it shows, in pixels of the picture as the model sees it.
+    """
     records = data.parts()[part]
     ids = [guarded(records[int(index)].id) for index in found.truth["index"]]
+    if isinstance(task, Detects):
+        rows = list(_shown_boxes(task.threshold, found, ids, data.spec.labels))
+        run.write_rows(f"predictions_{part}.csv", ("id", "label", "score", "left", "top", "right", "bottom"), rows)
+        return
     columns: dict[str, Sequence[object]]
     if isinstance(task, Classifies):
         score, said = found.predictions["probabilities"].max(1)
@@ -265,6 +233,13 @@ def write_predictions(run: Run, part: str, task: Task, found: Evaluation, data: 
         columns |= {name: _printed(values) for name, values in found.predictions.items() if values.ndim == 1}
     if columns:
         run.write_rows(f"predictions_{part}.csv", ("id", *columns), list(zip(ids, *columns.values(), strict=True)))
+
+
+def _shown_boxes(threshold: float, found: Evaluation, ids: Sequence[object], labels: Sequence[str]) -> Iterator[tuple[object, ...]]:
+    scores, classes, boxes = (found.predictions[name] for name in ("scores", "classes", "boxes"))
+    for row, place in ((scores >= threshold) & (classes >= 0)).nonzero().tolist():
+        corners = (f"{side:.2f}" for side in boxes[row, place].tolist())
+        yield ids[row], guarded(labels[int(classes[row, place])]), f"{scores[row, place]:.6f}", *corners
 
 
 def _printed(values: torch.Tensor) -> list[str]:

@@ -35,8 +35,9 @@ from zoo import build, registry
 from zoo.datasets.loaders import Batch, Loaders
 from zoo.engines import fit
 from zoo.evaluate import Evaluation
+from zoo.overview import overview
 from zoo.recipe import Recipe
-from zoo.results import overview, write_drawings
+from zoo.results import write_drawings
 from zoo.run import Run
 
 ENGINES = ("loop", "lightning", "mmengine")

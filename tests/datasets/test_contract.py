@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from zoo import registry
 from zoo.datasets import synthetic
+from zoo.datasets.boxes import Box
 from zoo.datasets.masks import MaskValues
 from zoo.datasets.source import Record, Source
 
@@ -45,6 +47,24 @@ class Colourful(Source):
     def read(self, record: Record) -> tuple[Image.Image, dict[str, Any]]:
         picture, fields = super().read(record)
         return picture, fields | {"mask": fields["mask"].point(lambda value: 2)}
+
+
+class Boundless(Source):
+    """Breaks the contract in a third: a box reaches out of its picture."""
+
+    title, obtain, layout = "t", "o.", "l"
+
+    def __init__(self, root: Path) -> None:
+        good = registry.load("datasets", "coco_detection")(root)
+        first, *others = good.records["train"]
+        wide = replace(first, boxes=(Box(0, 0, 10_000, 5, 0),))
+        super().__init__(root, good.labels, good.records | {"train": [wide, *others]})
+
+
+def test_the_contract_finds_faults_of_boxes(tmp_path: Path) -> None:
+    root = synthetic.folder("coco_detection", registry.load("datasets", "coco_detection"))
+    with pytest.raises(AssertionError, match="a box reaches out of its picture"):
+        check_source(Boundless, root, tmp_path)
 
 
 def test_the_contract_finds_faults_of_masks(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def _strip(model: Model, data: Loaders, part: str, ids: Sequence[str]) -> list[T
 
 
 def _tile(model: Model, sample: Mapping[str, Any], prediction: Mapping[str, Any]) -> Tile:
-    from zoo.results import to_picture
+    from zoo.overview import to_picture
 
     truth = {key: value for key, value in sample.items() if key != "image"}
     picture = model.task.overlay(to_picture(sample["image"]), truth, prediction)
