@@ -357,10 +357,29 @@ def _new_folder(parent: Path, stamp: str) -> Path:
             number += 1
 
 
+PACKAGES = (
+    "zoo", "torch", "torchvision", "timm", "numpy", "pillow", "pydantic", "safetensors", "torchmetrics", "matplotlib", "mmdet", "mmcv-lite",
+)  # fmt: skip
+"""Whose versions are kept with a run, where they are installed."""
+
+
 def environment() -> dict[str, Any]:
     """What the run depends on beyond its recipe: versions, machine, command."""
     packages = {}
-    for name in ("zoo", "torch", "torchvision", "timm", "numpy", "pillow", "pydantic", "safetensors", "torchmetrics", "matplotlib"):
+    for name in (
+        "zoo",
+        "torch",
+        "torchvision",
+        "timm",
+        "numpy",
+        "pillow",
+        "pydantic",
+        "safetensors",
+        "torchmetrics",
+        "matplotlib",
+        "mmdet",
+        "mmcv-lite",
+    ):
         with contextlib.suppress(metadata.PackageNotFoundError):
             packages[name] = metadata.version(name)
     return {
