@@ -249,9 +249,12 @@ def test_the_command_names_the_parts_there_are(finished: Run, colours: Path, tmp
 def test_a_finished_run_resumed_writes_the_same_results(finished: Run) -> None:
     from zoo.train import train
 
-    before = json.dumps(finished.metrics)
+    def told() -> str:
+        return json.dumps({name: value for name, value in Run.read(finished.folder).metrics.items() if name != "milliseconds"})
+
+    before = told()
     history = (finished.folder / "history.jsonl").read_bytes()
     train("", resume=finished.folder)
-    assert json.dumps(Run.read(finished.folder).metrics) == before
+    assert told() == before
     assert (finished.folder / "history.jsonl").read_bytes() == history
     assert isinstance(Run.read(finished.folder).recipe, Recipe)

@@ -325,6 +325,9 @@ def _caution(kept: _Kept) -> Markup:
     best = kept.metrics.get("best_epoch", _best_epoch(kept))
     if is_number(best):
         said.append(f"Best epoch {as_text(best)} of {as_text(epochs)}{f', {duration(seconds)}' if is_number(seconds) else ''}.")
+    size, wait = (kept.metrics.get(name) for name in ("megabytes", "milliseconds"))
+    if is_number(size) and is_number(wait):
+        said.append(f"Weights of {size:,.1f} MB; one picture takes {wait:,.1f} ms on the machine that trained.")
     if is_number(kept.metrics.get(metric)) and not any(name.startswith("test/") for name in kept.metrics):
         said.append(f"Measured on the pictures of “{metric.partition('/')[0]}”, which also chose the best epoch: an optimistic number.")
     if isinstance(forced := kept.environment.get("forced"), list):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import statistics
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -78,6 +80,8 @@ def write_results(task: Task, data: Loaders, run: Run) -> None:
         "best_epoch": run.checkpoints.manifest.best or None,
         "seconds": round(sum(row["seconds"] for row in history), 1),
         "parameters": sum(weight.numel() for weight in task.parameters()),
+        "megabytes": round((run.folder / "weights.safetensors").stat().st_size / 1e6, 3),
+        "milliseconds": round(1000 * latency(task, data), 3),
         "weights_sha256": digest,
     }
     run.write_json("metrics.json", metrics | facts)  # last: a run with metrics is a finished one
@@ -114,6 +118,21 @@ def _says_numbers(task: Task, data: Loaders) -> bool:
     device = next(task.parameters()).device
     image = to_device(next(iter(data.evaluation("val"))), device)["image"]
     return all(bool(said.isfinite().all()) for said in task.eval().predict({"image": image}).values())
+
+
+@torch.inference_mode()
+def latency(task: Task, data: Loaders, rounds: int = 7) -> float:
+    """Seconds that a prediction for one picture takes on the task's device: the median, after two to warm up."""
+    device = next(task.parameters()).device
+    batch = to_device(next(iter(data.evaluation("val"))), device)
+    given = {name: batch[name][:1] for name in (("image", "label") if task.conditional else ("image",))}
+    taken = []
+    for _ in range(rounds + 2):
+        begun = time.perf_counter()
+        for said in task.predict(given).values():
+            said.cpu()  # what a caller would wait for
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken[2:])
 
 
 def split_json(data: Loaders) -> dict[str, Any]:
