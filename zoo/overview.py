@@ -66,7 +66,7 @@ def _box_drawings(parts: dict[str, list[Record]], labels: Sequence[str]) -> dict
         "thick: 25th to 75th; dot: median. Dotted: 32 and 96 pixels, between small, medium and large."
     )
     return {
-        "classes": Drawing("Boxes per class", class_histogram(labels, counts)),
+        "classes": Drawing("Boxes per class", class_histogram(labels, counts, "boxes")),
         "box_sizes": Drawing("Box sizes", box_sizes(sides, labels), caption),
     }
 

@@ -109,3 +109,15 @@ def test_other_weights_are_refused() -> None:
     for name in ("neck.fpn_convs.0.conv.weight", "bbox_head.cls_convs.0.weight", "rpn_head.x", "bbox_head.heatmap_heads.0.0.weight"):
         with pytest.raises(ValueError, match=f"'{name}' is no weight of MMDetection's CenterNet"):
             from_mmdet({name: torch.ones(1)})
+
+
+def test_lateral_maps_are_added() -> None:
+    """With them each of the pyramid's maps that has a stride of the way up matters; without, the coarsest alone does."""
+    maps = [torch.randn(2, 4 * 2**level, 64 // 2**level, 64 // 2**level) for level in range(5)]
+    channels, strides = tuple(each.shape[1] for each in maps), (2, 4, 8, 16, 32)
+    for lateral, wanted in ((False, [False, False, False, False, True]), (True, [False, True, True, True, True])):
+        torch.manual_seed(0)
+        head = CenterHead(channels, strides, 3, widths=(8, 6, 4), width=4, lateral=lateral).eval()
+        before = head(maps).heat
+        assert before.shape == (2, 3, 32, 32) and head.stride == 4
+        assert [not torch.equal(head([*maps[:n], maps[n] + 1, *maps[n + 1 :]]).heat, before) for n in range(5)] == wanted

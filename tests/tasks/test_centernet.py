@@ -73,6 +73,7 @@ def test_what_it_is() -> None:
     options = registry.options("tasks", "centernet")
     assert {name: option.default for name, option in options.items()} == {
         "deformable": False,
+        "lateral": False,
         "widths": (256, 128, 64),
         "head_width": 64,
         "min_overlap": 0.3,

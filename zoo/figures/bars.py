@@ -1,4 +1,4 @@
-"""How many pictures each class has, in each part of the data or before and after balancing."""
+"""How many pictures or boxes each class has, in each part of the data or before and after balancing."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ _LOG_FROM = 50
 
 
 @with_style
-def class_histogram(labels: Sequence[str], parts: Mapping[str, Sequence[float]]) -> Figure:
+def class_histogram(labels: Sequence[str], parts: Mapping[str, Sequence[float]], what: str = "pictures") -> Figure:
     """Horizontal bars, most frequent class first, with every number written in a column of its part.
 
     Args:
         labels: names of the classes.
         parts: name of a part ("train", "after balancing") -> one count per class. Logarithmic when counts differ more than 50-fold.
+        what: is counted.
     """
     counts = {name: [float(value) for value in values] for name, values in parts.items()}
     for name, values in counts.items():
@@ -34,7 +35,7 @@ def class_histogram(labels: Sequence[str], parts: Mapping[str, Sequence[float]])
     figure = new_figure(WIDTH, 0.9 + _ROW * max(len(labels), 2))
     axes = figure.subplots()
     dress(axes, grid="x")
-    _set_scale(axes, [value for values in counts.values() for value in values])
+    _set_scale(axes, [value for values in counts.values() for value in values], what)
     thickness = 0.78 / len(counts)
     right = 0.0
     for place, (name, values) in enumerate(counts.items()):
@@ -48,16 +49,16 @@ def class_histogram(labels: Sequence[str], parts: Mapping[str, Sequence[float]])
     return figure
 
 
-def _set_scale(axes: Axes, values: Sequence[float]) -> None:
+def _set_scale(axes: Axes, values: Sequence[float], what: str) -> None:
     positive = [value for value in values if math.isfinite(value) and value > 0]
     if positive and max(positive) / min(positive) > _LOG_FROM:
         axes.set_xscale("log")
         axes.set_xlim(min(positive) / 2, max(positive) * 1.15)  # the rarest class keeps a visible bar
-        axes.set_xlabel("pictures (logarithmic)")
+        axes.set_xlabel(f"{what} (logarithmic)")
     else:
         axes.set_xlim(0, max(positive, default=1.0) * 1.05)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=3))
-        axes.set_xlabel("pictures")
+        axes.set_xlabel(what)
 
 
 def _write_column(axes: Axes, name: str, values: Sequence[float], left: float, colour: str) -> float:

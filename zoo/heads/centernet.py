@@ -18,6 +18,8 @@ from torchvision.ops import deform_conv2d
 
 TOP = 100
 """Boxes that are told of a picture."""
+LAYERS = 6
+"""Modules of one doubling: convolution, normalisation and activation, twice."""
 NONE = -2
 """Class of a row without a box, as in the data."""
 
@@ -45,12 +47,15 @@ class CenterHead(nn.Module):
     authors write a bilinear kernel into the first of their channels, which was meant for convolutions of one channel each.
 
     Args:
-        channels: of each map, fine to coarse: the backbone's `channels`. Only the last map is read.
+        channels: of each map, fine to coarse: the backbone's `channels`. Without `lateral` only the last is read.
         strides: of each map: the backbone's `strides`.
         labels: classes.
         widths: channels after each doubling.
         width: channels inside a branch.
         deformable: whether the 3x3 convolutions of the doublings are deformable, as in the authors' models of highest scores.
+        lateral: whether the backbone's map of the same stride is added to each doubled one, by a 1x1 convolution (Lin et al. 2016, Feature
+            Pyramid Networks, arXiv:1612.03144, section 3), as the authors' DLA networks do in their way: small things are lost in the
+            coarsest map.
 
     Attributes:
         stride: pixels of the picture per cell of the result.
@@ -67,6 +72,7 @@ class CenterHead(nn.Module):
         widths: Sequence[int] = (256, 128, 64),
         width: int = 64,
         deformable: bool = False,
+        lateral: bool = False,
     ) -> None:
         super().__init__()
         finer = 2 ** len(widths)
@@ -78,12 +84,24 @@ class CenterHead(nn.Module):
         self.stride = strides[-1] // finer
         pairs = pairwise((channels[-1], *widths))
         self.neck = nn.Sequential(*(layer for inside, outside in pairs for layer in _doubling(inside, outside, deformable)))
+        self.sides = nn.ModuleDict()
+        if lateral:
+            there = dict(zip(strides, channels, strict=True))
+            wished = {strides[-1] // 2 ** (number + 1): outside for number, outside in enumerate(widths)}
+            self.sides.update({str(stride): _side(there[stride], wished[stride]) for stride in wished if stride in there})
+        self.strides = tuple(strides)
         self.heat, self.size, self.offset = (_branch((channels[-1], *widths)[-1], width, outputs) for outputs in (labels, 2, 2))
         _begin(self.heat, self.size, self.offset)
 
     def forward(self, maps: Sequence[Tensor]) -> Maps:
         """A pyramid, fine to coarse -> maps of cells of `stride` pixels."""
-        x = self.neck(maps[-1])
+        x, stride = maps[-1], self.strides[-1]
+        for number, layer in enumerate(self.neck, start=1):
+            x = layer(x)
+            if number % LAYERS == 0:
+                stride //= 2
+                if str(stride) in self.sides:
+                    x = x + self.sides[str(stride)](maps[self.strides.index(stride)])
         return Maps(self.heat(x), self.size(x), self.offset(x))
 
 
@@ -187,6 +205,10 @@ def _doubling(inside: int, outside: int, deformable: bool) -> list[nn.Module]:
     first = DeformableConv(inside, outside) if deformable else nn.Conv2d(inside, outside, 3, padding=1, bias=False)
     second = nn.ConvTranspose2d(outside, outside, 4, 2, 1, bias=False)
     return [layer for conv in (first, second) for layer in (conv, nn.BatchNorm2d(outside), nn.ReLU(inplace=True))]
+
+
+def _side(inside: int, outside: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inside, outside, 1, bias=False), nn.BatchNorm2d(outside))
 
 
 def _branch(inside: int, width: int, outputs: int) -> nn.Sequential:

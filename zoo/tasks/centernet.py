@@ -32,8 +32,9 @@ class CenterNet(Task):
 
     Args:
         spec: of the data; its labels are the classes.
-        backbone: of the form "maps", of which the coarsest is read.
+        backbone: of the form "maps", of which the coarsest is read, with `lateral` the others too.
         deformable: whether convolutions of the head choose where they look: better, and three times as slow a step on a CPU.
+        lateral: whether the backbone's finer maps are added on the way up: small things are found sooner. MMDetection's form has none.
         widths: channels of the head's maps, each of twice the side of the one before.
         head_width: channels inside its three branches.
         min_overlap: the smaller, the further around a centre a guess is punished less: the IoU that a box has there at least.
@@ -53,6 +54,7 @@ class CenterNet(Task):
         spec: DataSpec,
         backbone: Backbone,
         deformable: bool = False,
+        lateral: bool = False,
         widths: tuple[Annotated[int, Ge(1), Le(4096)], ...] = (256, 128, 64),
         head_width: Annotated[int, Ge(1), Le(4096)] = 64,
         min_overlap: Annotated[float, Gt(0), Lt(1)] = 0.3,
@@ -67,7 +69,7 @@ class CenterNet(Task):
         self.labels, self.min_overlap, self.flip_test, self.threshold = spec.labels, min_overlap, flip_test, threshold
         self.size_weight, self.offset_weight = size_weight, offset_weight
         self.backbone = backbone
-        self.head = CenterHead(backbone.channels, backbone.strides, len(spec.labels), widths, head_width, deformable)
+        self.head = CenterHead(backbone.channels, backbone.strides, len(spec.labels), widths, head_width, deformable, lateral)
 
     def coupling(self) -> list[str]:
         """Also the number of objects, by which losses are divided."""
