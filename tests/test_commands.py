@@ -155,6 +155,15 @@ def test_new_copies_a_recipe_with_its_head(folder: Path, capsys: pytest.CaptureF
     assert main(["check", "my_homework"]) == 0
 
 
+def test_new_has_its_own_name_in_all_commands(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head = "#   python -m zoo.predict old --video site.mp4\n#   python -m zoo.predict older\n#   python -m zoo.sample old\n# an old house\n"
+    (folder / "old.yaml").write_text(head + "data: image_folder\nbackbone: resnet18\ntask: classification\n")
+    assert main(["new", "mine2", "--from", "old.yaml"]) == 0
+    text = (folder / "recipes" / "mine2.yaml").read_text()
+    assert text.startswith(head.replace("predict old ", "predict mine2 ").replace("sample old\n", "sample mine2\n"))
+    capsys.readouterr()
+
+
 def test_new_elsewhere_and_from_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "old.yaml").write_text(
         '# zoo.load("old"), recipes/old.yaml, recipes/old.yaml.txt\ndata: image_folder\nbackbone: resnet18\ntask: classification\n'

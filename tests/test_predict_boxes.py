@@ -26,6 +26,7 @@ from zoo import detecting
 from zoo import video as videos
 from zoo.__main__ import run_command
 from zoo.datasets.boxes import NONE
+from zoo.datasets.transforms import Preprocess
 from zoo.errors import RecipeError
 from zoo.facts import Facts
 from zoo.model import Model
@@ -278,6 +279,16 @@ def test_a_cut_video_ends_with_3_and_whole_files(folder: Path, capsys: pytest.Ca
     assert "truncated or broken; what was asked for is written up to there: copy the video again" in said
     with videos.open_video(folder / "b.avi") as drawn:
         assert len(list(drawn.frames())) == frames
+
+
+def test_what_lies_beside_the_picture_is_not_told() -> None:
+    """With `fit: pad` there is grey above and below a wide picture, and a box there would have no height in it."""
+    made = model(Blobs())
+    made.preprocess = Preprocess((SIDE, SIDE), "pad")
+    row = torch.tensor([[4.0, 2.0, 20.0, 14.0], [4.0, 10.0, 20.0, 24.0]]), torch.tensor([0.9, 0.8]), torch.tensor([0, 1])
+    found = made._detections("wide.png", row, (SIDE, 2 * SIDE), 0.3)
+    assert found.boxes.tolist() == [[8.0, 0.0, 40.0, 16.0]]
+    assert found.labels == ("head",) and found.scores.tolist() == pytest.approx([0.8])
 
 
 def test_an_error_leaves_no_file(folder: Path, detector: Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -353,9 +353,10 @@ class Model:
     def _detections(self, item: Picture, row: tuple[Tensor, Tensor, Tensor], size: tuple[int, int], threshold: float) -> Detections:
         boxes, scores, classes = row
         kept = (scores >= threshold) & (classes >= 0)  # rows without a box have a negative class
-        corners = self.preprocess.unboxed(boxes[kept], size)
-        labels = tuple(self.labels[int(index)] for index in classes[kept])
-        return Detections(corners.numpy(), labels, scores[kept].numpy(), _path(item))
+        corners, scores, classes = self.preprocess.unboxed(boxes[kept], size), scores[kept], classes[kept]
+        there = (corners[:, 2:] > corners[:, :2]).all(1)  # what lies in the margin of `fit: pad` has no part in the picture
+        labels = tuple(self.labels[int(index)] for index in classes[there])
+        return Detections(corners[there].numpy(), labels, scores[there].numpy(), _path(item))
 
     def _mask(self, item: Picture, mask: Tensor, size: tuple[int, int]) -> Mask:
         whole = self.preprocess.restore(mask, size).numpy()

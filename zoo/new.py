@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     new = arguments.to / f"{name}.yaml"
     # Its own name in the commands of the head becomes the new one; `data.name` and the like stay.
     text = read_text(old).replace(f"recipes/{old.stem}.yaml", new.as_posix()).replace(f'zoo.load("{old.stem}")', f'zoo.load("{name}")')
+    text = re.sub(rf"(?<=python -m )(zoo\.\w+) {re.escape(old.stem)}(?!\S)", rf"\1 {name}", text)
     _write(new, text)
     print(new)
     return 0

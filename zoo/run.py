@@ -366,20 +366,7 @@ PACKAGES = (
 def environment() -> dict[str, Any]:
     """What the run depends on beyond its recipe: versions, machine, command."""
     packages = {}
-    for name in (
-        "zoo",
-        "torch",
-        "torchvision",
-        "timm",
-        "numpy",
-        "pillow",
-        "pydantic",
-        "safetensors",
-        "torchmetrics",
-        "matplotlib",
-        "mmdet",
-        "mmcv-lite",
-    ):
+    for name in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             packages[name] = metadata.version(name)
     return {

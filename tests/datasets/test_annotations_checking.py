@@ -188,3 +188,9 @@ def test_photos_stay_together(tmp_path: Path) -> None:
 def test_a_data_set_without_boxes_is_no_data_set(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no box of any class"):
         listed(voc.read(annotated.voc(tmp_path, {"a": [], "b": []})), (), (), "ignore", "error", "error", "")
+    annotated.voc(tmp_path, {"a": [("dog", (1, 2, 3, 4))]})
+    with pytest.raises(DataError, match="no box of cat in any annotation, but for what is ignored; there is nothing to learn"):
+        listed(voc.read(tmp_path), ("cat",), (), "ignore", "error", "error", "", ("dog", "cat"))
+    annotated.picture(tmp_path / "images" / "a.png", (40, 60))
+    with pytest.raises(DataError, match=r"nothing to learn\. annotations: 1 mended .*: it is of a picture of 60x40 pixels"):
+        listed(voc.read(tmp_path), (), (), "ignore", "mend", "skip", "")

@@ -384,3 +384,8 @@ def test_attributes_and_groups_come_along(root: Path) -> None:
     assert data.fingerprint() != before
     with pytest.raises(RecipeError, match=r"data\.balance=sampler: these pictures have no labels"):
         Loaders(Described(root), Recipe.parse(RECIPE, "test.yaml", "test", [f"data.root={root}", "data.balance=sampler"]))
+
+
+def test_a_mosaic_needs_boxes(root: Path) -> None:
+    with pytest.raises(RecipeError, match=r"data\.mosaic=0\.5: it is for pictures with boxes, and these have none; leave it out"):
+        loaders(root, "data.mosaic=0.5")

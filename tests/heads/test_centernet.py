@@ -121,3 +121,10 @@ def test_lateral_maps_are_added() -> None:
         before = head(maps).heat
         assert before.shape == (2, 3, 32, 32) and head.stride == 4
         assert [not torch.equal(head([*maps[:n], maps[n] + 1, *maps[n + 1 :]]).heat, before) for n in range(5)] == wanted
+
+
+@pytest.mark.parametrize(("strides", "widths"), [((16, 16, 16), (8, 6, 4)), ((4, 8), ())])
+def test_lateral_maps_that_are_not_there_are_refused(strides: tuple[int, ...], widths: tuple[int, ...]) -> None:
+    """A ViT's maps are all of one stride: the option would do nothing."""
+    with pytest.raises(ValueError, match=r"lateral: the backbone has no map of stride .* to be added"):
+        CenterHead((8,) * len(strides), strides, 1, widths, lateral=True)

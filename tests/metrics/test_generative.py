@@ -289,3 +289,14 @@ def test_vectors_are_gathered_over_processes(share: int) -> None:
     mine.distributed_available_fn = lambda: True
     truth = expected(said)
     assert mine.compute() == pytest.approx({name: truth[name] for name in truth if not name.endswith("_score")}, rel=1e-9)
+
+
+def test_of_very_many_pictures_evenly_chosen_ones_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = torch.arange(11.0)[:, None]
+    assert generative.enough(vectors) is vectors
+    monkeypatch.setattr(generative, "ENOUGH", 6)
+    assert generative.enough(vectors)[:, 0].tolist() == [0, 2, 4, 6, 8, 10]
+    metric = GenerativeScores()
+    real, fake = torch.randn(2, 11, 3, generator=torch.Generator().manual_seed(0)).unbind()
+    metric.update(dict(zip(SETS, (real, fake, real, fake), strict=True)), {})
+    assert metric.compute()["kid"] == pytest.approx(kid(real[::2], fake[::2]))

@@ -49,7 +49,8 @@ NARROW = ["task.generator_widths=[64,32]", "task.discriminator_widths=[32,64]"]
 
 def small(name: str) -> list[str]:
     has_backbone = "\nbackbone:" in (ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
-    return SMALL + (RANDOM if has_backbone else []) + (NARROW if name in ("faces_dcgan_128", "faces_dcgan_256") else [])
+    random = RANDOM if has_backbone else ["task.begin=random"] if name in EXTRA else []
+    return SMALL + random + (NARROW if name in ("faces_dcgan_128", "faces_dcgan_256") else [])
 
 
 def read(name: str, *changes: str) -> Recipe:

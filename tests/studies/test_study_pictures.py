@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from zoo.facts import Facts
 from zoo.model import Model
 from zoo.spec import DataSpec
 from zoo.studies.outcomes import Outcome
-from zoo.studies.pictures import NARROW, SAMPLES, Gallery, gallery
+from zoo.studies.pictures import BOXES, NARROW, OUTLINES, SAMPLES, Gallery, HeldOut, gallery
 from zoo.tasks.task import Task
 
 SPEC = DataSpec(1, (2, 3), ("cat", "dog", "owl"))
@@ -135,3 +136,10 @@ def test_the_best_cell_says_what_is_shown(shown: Shown, monkeypatch: pytest.Monk
     assert found.notes == ["cell0 is not among the pictures: its pictures are gone"] and list(found.strips) == ["cell1"]
     only = shown(Mute())
     assert (only.title, only.strips, len(only.notes)) == ("", {}, 1)
+
+
+@pytest.mark.parametrize(("masks", "boxed", "told"), [(None, True, BOXES), ((0, 1), False, OUTLINES), (None, False, "")])
+def test_what_is_drawn_on_held_out_pictures_is_told(masks: Any, boxed: bool, told: str) -> None:
+    held: Any = object.__new__(HeldOut)  # without a data set
+    held.known, held.part, held.heads = {"": SimpleNamespace(source=SimpleNamespace(masks=masks, boxed=boxed))}, "val", []
+    assert held.gallery({}, []).caption == f"Pictures of “val”, spread evenly over it, under each cell’s model.{told}"

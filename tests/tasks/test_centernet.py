@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from zoo import registry
 from zoo.backbones.backbone import Backbone
 from zoo.backbones.unet import UNet
+from zoo.errors import RecipeError
 from zoo.heads.centernet import NONE, TOP
 from zoo.spec import DataSpec
 from zoo.tasks.centernet import CenterNet
@@ -221,3 +222,13 @@ def test_it_goes_with_pyramids_of_timm(name: str) -> None:
     assert net.head.stride == 4
     net.losses(batch(), "model")["loss"].backward()
     assert all(weight.grad is not None for weight in net.head.parameters())
+
+
+def test_a_backbone_whose_maps_do_not_cover_the_picture_is_refused() -> None:
+    class Unpadded(Pyramid):
+        def maps(self, image: Tensor) -> list[Tensor]:
+            return [each[..., 1:, 1:] for each in super().maps(image)]
+
+    net = CenterNet(DataSpec(3, (SIDE, SIDE), LABELS, truth="boxes"), Unpadded(), widths=(32, 16, 16), head_width=16)
+    with pytest.raises(RecipeError, match=r"coarsest map has 1x1 cells where 2x2 cover the picture .*: take another backbone\.name"):
+        net.losses(batch(), "model")

@@ -302,6 +302,18 @@ def test_metrics_figures_and_tables() -> None:
     assert "random weights" in table.caption and "12 pictures" in table.caption
 
 
+def test_as_many_training_pictures_stand_in_the_samples_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of few known pictures none comes twice, and of the others no more are taken."""
+    monkeypatch.setattr("zoo.tasks.gaming.MEASURED", 5)
+    net, data = task(channels=3), batch(12, channels=3)
+    found = examples(net, data)
+    few = replace(found, training=lambda most: (found.training(most)[0][:5], {}))
+    table = net.tables(few)["compared"]
+    assert "5 pictures" in table.caption
+    values = {name: (sample, real) for name, sample, real in zip(table.header, *table.rows, strict=True)}
+    assert all(math.isfinite(value) for pair in list(values.values())[1:] for value in pair)
+
+
 def test_a_network_that_diverged_shows_nothing() -> None:
     net = task()
     with torch.no_grad():

@@ -61,7 +61,7 @@ class CenterHead(nn.Module):
         stride: pixels of the picture per cell of the result.
 
     Raises:
-        ValueError: the coarsest map is too fine to be doubled so often.
+        ValueError: the coarsest map is too fine to be doubled so often, or `lateral` finds no map of any stride on the way.
     """
 
     def __init__(
@@ -89,6 +89,11 @@ class CenterHead(nn.Module):
             there = dict(zip(strides, channels, strict=True))
             wished = {strides[-1] // 2 ** (number + 1): outside for number, outside in enumerate(widths)}
             self.sides.update({str(stride): _side(there[stride], wished[stride]) for stride in wished if stride in there})
+            if not self.sides:
+                raise ValueError(
+                    f"lateral: the backbone has no map of stride {' or '.join(map(str, wished)) or 'finer than its coarsest'} to be added; "
+                    "take another backbone, such as resnet18, or set lateral to false"
+                )
         self.strides = tuple(strides)
         self.heat, self.size, self.offset = (_branch((channels[-1], *widths)[-1], width, outputs) for outputs in (labels, 2, 2))
         _begin(self.heat, self.size, self.offset)

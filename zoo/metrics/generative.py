@@ -9,7 +9,8 @@ others from the same network, of as many pictures.
 - `diversity`: the mean distance between two drawn pictures over that between two real ones; near 0 where a generator has collapsed.
 
 Everything is computed on the CPU, so that a number depends on no device; all but the neighbours in float64. Below two pictures a set,
-or where a vector is not finite, all are NaN, which `metrics.json` writes as null and no monitor takes for best.
+or where a vector is not finite, all are NaN, which `metrics.json` writes as null and no monitor takes for best. The cost grows with the
+square of their number, so of more than `ENOUGH` a set evenly chosen ones are compared.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ from zoo.metrics.retrieval import leave_one_out, nearest
 
 SETS = ("features_real", "features_fake", "pixels_real", "pixels_fake")
 """What is gathered of each batch of predictions."""
+
+ENOUGH = 4000
+"""Pictures of each set that are compared."""
 
 MOST = 2**22
 """Numbers of pairs held at a time: 32 MB of float64."""
@@ -139,6 +143,11 @@ def spread(points: Tensor) -> float:
     return total / (len(points) * (len(points) - 1)) if len(points) > 1 else math.nan
 
 
+def enough(vectors: Tensor) -> Tensor:
+    """(N, D) -> all of them, or of more than `ENOUGH` so many, evenly chosen."""
+    return vectors if len(vectors) <= ENOUGH else vectors[torch.linspace(0, len(vectors) - 1, ENOUGH).long()]
+
+
 def nearest_other(vectors: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
     """The nearest of other vectors, such as those of the training pictures, to see whether a generator has memorised them.
 
@@ -202,7 +211,7 @@ class GenerativeScores(Metric):
 
     def _vectors(self, name: str, width: int) -> Tensor:
         kept = getattr(self, name)
-        return dim_zero_cat(kept).view(-1, width) if len(kept) and width else torch.zeros(0, 1)
+        return enough(dim_zero_cat(kept).view(-1, width)) if len(kept) and width else torch.zeros(0, 1)
 
 
 def scores() -> MetricCollection:

@@ -22,6 +22,7 @@ PICTURES, SAMPLES = 6, 10
 WIDE, NARROW = 112, 76
 """Pixels of the page that their tiles are wide; files hold at most twice as many."""
 OUTLINES = " Outlines: the truth light blue (of more than two classes white), the prediction orange (or its class’s colour)."
+BOXES = " Boxes: the truth white, what was found in its class’s colour."
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ class HeldOut:
     def gallery(self, strips: Mapping[str, Sequence[Tile]], notes: Sequence[str]) -> Gallery:
         """These strips with their words."""
         outlines = OUTLINES if any(data.source.masks is not None for data in self.known.values()) else ""
+        outlines += BOXES if any(data.source.boxed for data in self.known.values()) else ""
         caption = f"Pictures of “{self.part}”, spread evenly over it, under each cell’s model.{outlines}"
         return Gallery("The same pictures under each cell", caption, self.heads, strips, notes)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from zoo.backbones.backbone import Backbone
 from zoo.backbones.padding import pad
+from zoo.errors import RecipeError
 from zoo.heads.centernet import CenterHead, Maps, decode
 from zoo.losses import centernet as losses
 from zoo.spec import DataSpec
@@ -80,7 +81,15 @@ class CenterNet(Task):
         return self._cropped(self._padded_maps(pad(image, max(self.backbone.strides))), image)
 
     def _padded_maps(self, image: Tensor) -> Maps:
-        maps: Maps = self.head(self.backbone.maps(image))
+        pyramid = self.backbone.maps(image)
+        expected = tuple(side // self.backbone.strides[-1] for side in image.shape[2:])
+        if pyramid[-1].shape[2:] != expected:  # cells would not lie over their pixels
+            found, whole = ("x".join(map(str, shape)) for shape in (pyramid[-1].shape[2:], expected))
+            raise RecipeError(
+                f"the backbone's coarsest map has {found} cells where {whole} cover the picture (convolutions without padding?): "
+                "take another backbone.name, such as resnet18"
+            )
+        maps: Maps = self.head(pyramid)
         return maps
 
     def _cropped(self, maps: Maps, image: Tensor) -> Maps:

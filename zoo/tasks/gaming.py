@@ -187,15 +187,17 @@ def _map(examples: Examples) -> Drawing:
 @torch.inference_mode()
 def comparison(game: Any, examples: Examples) -> Table:
     """Samples against the pictures of the part, beside what training pictures reach in their place."""
-    from zoo.metrics.generative import diversity, fid, kid, nearest_other, one_nn_accuracy
+    from zoo.metrics.generative import diversity, enough, fid, kid, nearest_other, one_nn_accuracy
     from zoo.tasks.dcgan import thumbnail
 
-    real, fake = examples.predictions["features_real"], examples.predictions["features_fake"]
-    real_pixels, fake_pixels = examples.predictions["pixels_real"], examples.predictions["pixels_fake"]
+    kinds = ("features_real", "features_fake", "pixels_real", "pixels_fake")
+    real, fake, real_pixels, fake_pixels = (enough(examples.predictions[kind]) for kind in kinds)
     images, _ = examples.training(MEASURED)
     known, known_pixels = judged(game, images), thumbnail(images.float() / 255)
-    rows = evenly(len(known), len(real))
-    others, other_pixels = known[rows], known_pixels[rows]
+    number = min(len(known), len(real))  # as many of each: a picture that came twice would be its own neighbour
+    rows = evenly(len(real), number)
+    real, fake, real_pixels, fake_pixels = (one[rows] for one in (real, fake, real_pixels, fake_pixels))
+    others, other_pixels = (one[evenly(len(one), number)] for one in (known, known_pixels))
     measures = (("KID", kid), ("FID", fid), ("1-NN accuracy", one_nn_accuracy), ("diversity", diversity))
     columns = [(name, of(real, fake), of(real, others)) for name, of in measures]
     columns += [(f"{name} of pixels", of(real_pixels, fake_pixels), of(real_pixels, other_pixels)) for name, of in measures[2:]]

@@ -60,9 +60,10 @@ def listed(
         part: [_record(one, found, labels, meant, others, group_by, left) for one in annotations]
         for part, annotations in whole.parts.items()
     }
-    if not any(record.boxes for part in records.values() for record in part):
+    if not any(box.label != IGNORED for part in records.values() for record in part for box in record.boxes or ()):
         raise DataError(
-            f"{shown(found.root)}: no box of {shown(', '.join(labels)) or 'any class'} in any annotation; there is nothing to learn"
+            f"{shown(found.root)}: no box of {shown(', '.join(labels)) or 'any class'} in any annotation, but for what is ignored; "
+            f"there is nothing to learn{''.join(f'. {note}' for note in notes)}"
         )
     records |= (
         {"unlabelled": [Record(path, path.relative_to(found.root).as_posix()) for path in found.unlabelled]} if found.unlabelled else {}
