@@ -70,7 +70,7 @@ def measure(name: str) -> None:
     run = train(ROOT / "recipes" / f"{name}.yaml", ["data.synthetic=always"])
     seconds = time.monotonic() - begun
     for metric, value in run.metrics.items():
-        if "/" in metric:
+        if "/" in metric and value is not None:  # None: there was nothing to measure, such as large boxes
             append(name, "synthetic", metric, float(value), seconds, f"run {run.folder.name}, {run.metrics['epochs']} epochs")
     for line in judge(run.metrics, run.recipe.expect.model_dump()["synthetic"]).lines:
         say(f"{name}: {line}")
