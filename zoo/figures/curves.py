@@ -16,6 +16,8 @@ from zoo.figures.style import COLOURS, INK, SOFT, dress, new_figure, note_figure
 History = Sequence[Mapping[str, float]]
 _PARTS = ("train", "val", "test")
 _MOST_PANELS = 8
+_CROWD = 3  # more lines than these have their names under the panel, where they hide none
+_ROW = 0.17  # inches of a row of names
 
 
 @with_style
@@ -34,7 +36,8 @@ def training_curves(history: History, monitor: str | None = None, mode: Literal[
         monitor, mode = _guess_monitor(history)
     best = best_epoch(history, monitor, mode)
     heights = [0.6 if title == "learning rate" else 1.0 for title in panels]
-    figure = new_figure(height=0.5 + 2.0 * sum(heights))
+    rows = sum(-(-len(names) // 2) for names in panels.values() if len(names) > _CROWD)
+    figure = new_figure(height=0.5 + 2.0 * sum(heights) + _ROW * rows)
     columns = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for axes, (title, names) in zip(columns, panels.items(), strict=True):
         _draw_panel(axes, title, names, history)
@@ -87,7 +90,9 @@ def _draw_panel(axes: Axes, title: str, names: Sequence[str], history: History) 
             drawstyle="steps-mid" if title == "learning rate" else "default",
             label=plain(name, 28),
         )
-    if len(names) > 1:
+    if len(names) > _CROWD and title != "learning rate":  # under the last panel stand the epochs
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.03), ncols=2, frameon=False, borderaxespad=0, handlelength=2.2)
+    elif len(names) > 1:
         axes.legend(frameon=True, framealpha=0.85, edgecolor="none", borderpad=0.2, handlelength=2.2)
 
 
