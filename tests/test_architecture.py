@@ -66,6 +66,7 @@ LIGHT = (
     "plane",
     "reconstruct",
     "output",
+    "convert",
 )
 HEAVY = ("torch", "optuna", "torchvision", "timm", "torchmetrics", "matplotlib", "sklearn", "scipy", "tensorboard")
 
