@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
@@ -366,8 +366,9 @@ def test_other_models_find_no_boxes(
 
 
 @pytest.fixture
-def ctrl_c(detector: Model) -> Callable[[int], None]:
+def ctrl_c(detector: Model) -> Iterator[Callable[[int], None]]:
     """Pressed before the model's so-many-th batch."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests in the background leaves it ignored
 
     def press(after: int) -> None:
         task: Any = detector.task
@@ -382,7 +383,8 @@ def ctrl_c(detector: Model) -> Callable[[int], None]:
 
         task.detect = pressed
 
-    return press
+    yield press
+    signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_ends_with_whole_files(folder: Path, ctrl_c: Callable[[int], None], capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,7 +64,9 @@ def test_the_contract(deformable: bool) -> None:
     image = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(2))
     boxes = torch.tensor([[10.0, 10, 30, 30], [40, 40, 100, 90], [4, 4, 124, 120]]).expand(2, 3, 4)
     fields = {"boxes": boxes, "classes": torch.tensor([[0, 1, NONE], [1, -1, 0]])}
-    check_task(task(deformable=deformable), {"image": image, **fields, "index": torch.arange(2), "path": ["0.png", "1.png"]})
+    fields |= {"index": torch.arange(2), "path": ["0.png", "1.png"]}
+    # In float64: where scores are nearly equal, as of a network that has learnt nothing, the order of boxes would be one of rounding.
+    check_task(task(deformable=deformable).double(), {"image": image.double(), **fields})
 
 
 def test_what_it_is() -> None:
