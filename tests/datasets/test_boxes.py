@@ -173,7 +173,10 @@ def test_a_batch_holds_the_boxes_of_its_pictures(tmp_path: Path) -> None:
 
 def test_a_mosaic_reads_other_pictures_and_is_equal_each_time(tmp_path: Path) -> None:
     source = Boxed(tmp_path)
-    make = lambda chance: Pictures(source, source.records["labelled"], Preprocess((32, 32), "squash"), seed=1, mosaic=chance)  # noqa: E731
+
+    def make(chance: float) -> Pictures:
+        return Pictures(source, source.records["labelled"], Preprocess((32, 32), "squash"), seed=1, mosaic=chance)
+
     first, again, never = make(1.0)[(0, 0, 0)], make(1.0)[(0, 0, 0)], make(0.0)[(0, 0, 0)]
     assert torch.equal(first["image"], again["image"]) and torch.equal(first["boxes"], again["boxes"])
     assert not torch.equal(first["image"], never["image"])
