@@ -60,8 +60,8 @@ class COCODetection(Source):
             found = coco.read(root)
         except MissingLayoutError as error:
             raise layout_error(COCODetection, root, error.what) from None
-        if parts == "split" and "train" in found.parts:
-            found.parts["labelled"] = found.parts.pop("train") + found.parts.pop("val", [])
+        if parts == "split":
+            found.rejoin()
         listing = listed(found, classes, merge, others, bad_boxes, unpaired, group_by)
         super().__init__(root, listing.labels, listing.records, listing.groups, notes=listing.notes)
 

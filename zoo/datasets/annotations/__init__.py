@@ -96,6 +96,11 @@ class Annotated:
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def rejoin(self) -> None:
+        """Make one part, to be divided anew, of the data set's own train and val."""
+        if "train" in self.parts:
+            self.parts["labelled"] = self.parts.pop("train") + self.parts.pop("val", [])
+
 
 class MissingLayoutError(DataError):
     """A folder does not hold what a format expects; `what` says what is missing."""
