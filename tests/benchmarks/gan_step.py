@@ -3,8 +3,9 @@
     python tests/benchmarks/gan_step.py [--rounds 12] [--width 64] [--size 64] [--batch 64]
 
 All sides train the same two networks (64 pixels, DCGAN's widths) with two fused Adams on the same batches in memory. `hand` is the loop of
-PyTorch's tutorial: one batch of samples serves both players, and the discriminator's weights gather gradients in the generator's turn
-that are thrown away. zoo lets each player's weights stand still in the other's turn and draws samples anew for each.
+PyTorch's tutorial: the discriminator's turn comes first, one batch of samples serves both players, and the discriminator's weights gather
+gradients in the generator's turn that are thrown away. zoo lets each player's weights stand still in the other's turn; there the generator
+comes first, so that its samples serve both as well.
 
 In a round every side trains once, in an order that moves on; timed is what is between two requests for a batch, after a step to warm up.
 Given are the medians a step, and the median of the rounds' ratios to `hand` with the interval that holds it with at least 95 % (order

@@ -144,7 +144,7 @@ def test_a_trained_detector_finds_its_boxes_where_they_are() -> None:
     image[0, 0, 4:20, 8:28], image[1, 1, 16:36, 32:54] = 1, 1
     boxes = torch.tensor([[[8.0, 4, 28, 20]], [[32, 16, 54, 36]]])
     optimizer = torch.optim.Adam(task.parameters(), 2e-3)
-    for _ in range(30):
+    for _ in range(80):  # after 30 the boxes are near on some machines only
         optimizer.zero_grad()
         task({"image": image, "boxes": boxes, "classes": torch.tensor([[0], [1]])})["loss"].backward()
         optimizer.step()

@@ -51,7 +51,7 @@ def test_what_it_can_do() -> None:
     net = task()
     assert isinstance(net, Decodes) and isinstance(net, Samples) and isinstance(net, HasPrior) and isinstance(net, Watched)
     assert not isinstance(net, Embeds), "the judge's features are no codes that decode"
-    assert list(net.players()) == ["discriminator", "generator"] and net.main == "kid" and net.truth is None
+    assert list(net.players()) == ["generator", "discriminator"] and net.main == "kid" and net.truth is None
 
 
 # ---------------------------------------------------------------- the game
@@ -114,6 +114,33 @@ def test_plain_labels_draw_no_numbers() -> None:
     torch.manual_seed(5)
     torch.randn(6, 3)
     assert torch.equal(states[0], torch.default_generator.get_state()) and not torch.equal(states[0], states[1])
+
+
+def test_both_players_learn_from_the_same_samples() -> None:
+    net, data = task(), batch()
+    torch.manual_seed(5)
+    net.losses(data, "generator")
+    found = net.losses(data, "discriminator")
+    torch.manual_seed(5)
+    scores = net.discriminator(net.generator(torch.randn(6, 3)))
+    assert float(found["fake_score"]) == pytest.approx(float(scores.sigmoid().mean()), rel=1e-5)
+    assert not any(weight.grad is not None for weight in net.parameters()) and net.samples is None, "kept no longer than needed"
+
+
+def test_samples_of_another_batch_or_of_a_larger_portion_are_not_used() -> None:
+    net, other, data = task(), task(), batch()
+    torch.manual_seed(5)
+    expected = float(net.losses(data, "discriminator")["fake_score"])
+    net.losses(data, "generator")
+    net.start_batch(1)
+    torch.manual_seed(5)
+    assert float(net.losses(data, "discriminator")["fake_score"]) == expected
+    net.losses(data, "generator")
+    torch.manual_seed(5)
+    half = {key: values[:3] for key, values in data.items()}
+    found = float(net.losses(half, "discriminator")["fake_score"])
+    torch.manual_seed(5)
+    assert found == float(other.losses(half, "discriminator")["fake_score"])
 
 
 def test_the_generator_sits_out() -> None:

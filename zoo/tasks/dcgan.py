@@ -37,7 +37,9 @@ SHEET = 512
 
 
 class DCGAN(Task):
-    """A game of two players, the discriminator first; a code of N(0, I) is all that the generator is given.
+    """A game of two players; a code of N(0, I) is all that the generator is given.
+
+    The generator has the first turn in a batch, and the discriminator then learns from the same samples: made once, used twice.
 
     Args:
         spec: of the data.
@@ -123,8 +125,8 @@ class DCGAN(Task):
         self.start_batch(0)
 
     def players(self) -> dict[str, nn.Module]:
-        """The discriminator has the first turn."""
-        return {"discriminator": self.discriminator, "generator": self.generator}
+        """The generator has the first turn, when the discriminator still is as the last batch left it."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
 
     def train(self, mode: bool = True) -> DCGAN:
         """The judge stays in evaluation mode."""
@@ -136,6 +138,7 @@ class DCGAN(Task):
         """Whose turn comes in this batch, and whether gradients on real pictures are penalised: by the batch's number alone."""
         self.generates = (step + 1) % self.discriminator_steps == 0
         self.penalised = self.r1 > 0 and step % self.r1_every == 0
+        self.samples: Tensor | None = None  # of the generator's turn, until the discriminator's
 
     # ------------------------------------------------------------ the game
 
@@ -150,12 +153,11 @@ class DCGAN(Task):
         if not self.generates:
             return {}
         fake = self.generator(self.codes(len(batch["image"]), batch["image"].device))
+        self.samples = fake.detach()
         return {"loss": adversarial.of_generator(self.generator_loss, self.discriminator(self._augmented(fake)))}
 
     def _of_discriminator(self, real: Tensor) -> dict[str, Tensor]:
-        with torch.no_grad():
-            fake = self.generator(self.codes(len(real), real.device))
-        real, fake = self._augmented(real), self._augmented(fake)
+        real, fake = self._augmented(real), self._augmented(self._samples(real))
         scores = self.discriminator(real), self.discriminator(fake)
         loss = adversarial.of_discriminator(self.loss, *scores, *self._targets(len(real), real.device))
         told = {"real_score": self._shown(scores[0]).mean(), "fake_score": self._shown(scores[1]).mean()}
@@ -166,6 +168,12 @@ class DCGAN(Task):
             told["r1"] = adversarial.r1(self.discriminator, real)
             loss = loss + self.r1 * self.r1_every * told["r1"]
         return {"loss": loss, **told}
+
+    @torch.no_grad()
+    def _samples(self, real: Tensor) -> Tensor:
+        """As many as there are real pictures; those of the generator's turn once, unless memory has it take smaller portions."""
+        fake, self.samples = self.samples, None
+        return fake if fake is not None and len(fake) == len(real) else self.generator(self.codes(len(real), real.device))
 
     def _targets(self, count: int, device: torch.device) -> tuple[Tensor | None, Tensor | None]:
         """Of real and of fake pictures; None where they are simply 1 and 0."""
