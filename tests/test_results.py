@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -34,8 +35,15 @@ def test_each_part_is_drawn_with_its_name(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(results, "overview", lambda data: {})
     monkeypatch.setattr(Classification, "figures", figures)
-    train("image_folder", [*CHANGES, "split.test=0.2", "train.max_steps=1"])
+    run = train("image_folder", [*CHANGES, "split.test=0.2", "train.max_steps=1", "data.repeat=2"])
     assert parts == ["val", "test"]
+    assert run.split["epoch_counts"] == [2 * count for count in run.spec.counts]
+    found = run.metrics
+    assert 0 < found["train_seconds"] <= found["seconds"] and found["macs"] > found["parameters"] > 0 and found["milliseconds"] > 0
+    kept = {name: found.get(name) for name in ("peak_megabytes", "macs")}
+    (run.folder / "metrics.json").write_text(json.dumps(found | {"peak_megabytes": 77.7}))
+    again = train("image_folder", resume=run.folder).metrics  # there is nothing left to train, so nothing to measure anew
+    assert (again["peak_megabytes"], again["macs"]) == (77.7, kept["macs"])
 
 
 def test_a_network_that_the_last_step_spoilt_is_no_finished_run(capsys: pytest.CaptureFixture[str]) -> None:

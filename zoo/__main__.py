@@ -10,6 +10,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "train": "train a recipe, measure it and write its report",
     "evaluate": "measure a trained run again, perhaps on other data",
+    "probe": "measure what an embedding knows, by nearest neighbours and logistic regression",
     "predict": "predict pictures, a folder, a video or a camera; write a submission",
     "sample": "draw pictures that a model makes up",
     "reconstruct": "reconstruct or denoise pictures",

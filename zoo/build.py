@@ -80,6 +80,10 @@ def task(recipe: Recipe, spec: DataSpec, trained: bool = False) -> Task:
     arguments: dict[str, Any] = options(recipe.task)
     if "trained" in registry.arguments("tasks", recipe.task.name):  # one that fetches weights itself
         arguments["trained"] = trained
+    if "networks" in registry.arguments("tasks", recipe.task.name):  # one over trained models
+        from zoo.ensembles import networks
+
+        arguments["networks"] = networks(recipe, spec)
     if cls.form is not None:
         arguments["backbone"] = backbone(recipe, spec, cls, trained)
     elif recipe.backbone is not None:

@@ -30,6 +30,8 @@ LIBRARIES: Mapping[registry.Kind, tuple[str, str]] = {
     "hooks": ("MMEngine", "mmengine"),
 }
 """Whose objects the lists of `train` name, and the engine that knows them."""
+JOINING = "combine"
+"""The engine of tasks that learn nothing: it puts trained models together."""
 S = TypeVar("S", bound=Section)
 KEYS = ("question", "seed", "split", "data", "backbone", "task", "train", "checkpoint", "monitor", "synthetic", "expect", "reference")
 
@@ -212,6 +214,9 @@ def _check_together(parts: Mapping[str, Any], document: Document) -> None:
         for kind, (library, engine) in LIBRARIES.items():
             if getattr(train, kind) and train.engine != engine:
                 document.report(("train", kind), f"`train.{kind}` are {library}'s: set train.engine={engine}, or train.{kind}=[]")
+    if task and train and (registry.attribute("tasks", task.name, "learns") is False) != (train.engine == JOINING):
+        wished = f"set it to {JOINING}" if train.engine != JOINING else "it is for `task: ensemble`; take lightning, mmengine or loop"
+        document.report(("train", "engine"), f"`train.engine` {train.engine}: task `{task.name}` is not made by it; {wished}")
     if task and not registry.attribute("tasks", task.name, "form") and parts["backbone"]:
         document.report(("backbone",), f"task `{task.name}` has no backbone: leave the section `backbone` out")
     if task and registry.attribute("tasks", task.name, "form") and document.values.get("backbone") is None:

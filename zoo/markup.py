@@ -148,6 +148,16 @@ def as_text(value: object) -> str:
     return str(value)
 
 
+def amount(value: float) -> str:
+    """A large number in three digits, as sizes of networks are told: `2.23 M`, `4.09 G`, `812`."""
+    if not math.isfinite(value) or abs(value) < 999.5:
+        return f"{value:.3g}"
+    digits, _, exponent = f"{value:.2e}".partition("e")  # rounded first: 999,950 is a million
+    power = min(int(exponent) // 3, 4)
+    places = int(exponent) - 3 * power
+    return f"{float(digits) * 10**places:.{max(0, 2 - places)}f} {' kMGT'[power]}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as `48 s`, `5 min`, `2 h 10 min`."""
     if not math.isfinite(seconds) or seconds < 60:

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zoo import build, facts, imagine, packing
+from zoo import build, ensembles, facts, imagine, packing
 from zoo.abilities import refusal
 from zoo.codes import Interpolation
 from zoo.datasets.transforms import Preprocess
@@ -372,9 +372,13 @@ def _path(item: Picture) -> Path | None:
 # ---------------------------------------------------------------- loading
 
 
-def load(what: str | Path, sha256: str | None = None, device: str = "auto") -> Model:
+def load(what: str | Path | Sequence[str | Path], sha256: str | None = None, device: str = "auto") -> Model:
     """See `zoo.load`."""
     wished = compute_device(device)  # first, because a wrong word should not wait for a download
+    if not isinstance(what, str | Path):
+        if sha256 is not None:
+            raise RecipeError("sha256: the digest of one packed file; of several, fetch and check each by itself")
+        return ensembles.together([load(each, device=device) for each in what])
     path = Path(what)
     if "://" in str(what):
         return _from_pack(packing.download(str(what), sha256), sha256, wished)

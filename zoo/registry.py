@@ -32,7 +32,9 @@ BASES: Mapping[Kind, str] = {"datasets": "Source", "backbones": "Backbone", "tas
 """The kinds that have a folder in zoo, and the class that all of a kind inherit."""
 PLUGGED: tuple[Kind, ...] = ("callbacks", "loggers", "hooks")
 """The kinds that only installed packages bring."""
-SUPPLIED = frozenset({"self", "root", "spec", "backbone", "name", "channels", "form", "pretrained", "size", "conditions", "trained"})
+SUPPLIED = frozenset(
+    {"self", "root", "spec", "backbone", "name", "channels", "form", "pretrained", "size", "conditions", "trained", "networks"}
+)
 """Arguments that `build.py` gives; all others are options of a recipe."""
 SUPPLIED_TO_PLUGGED = frozenset({"self", "save_dir"})
 """The same for the kinds that only installed packages bring."""

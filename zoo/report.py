@@ -29,7 +29,21 @@ from typing import Any, Literal
 from zoo import document
 from zoo.cells import bare
 from zoo.errors import RecipeError, ZooError
-from zoo.markup import Markup, as_text, breakable, details, duration, is_number, pairs, range_picture, range_text, section, table_of, tag
+from zoo.markup import (
+    Markup,
+    amount,
+    as_text,
+    breakable,
+    details,
+    duration,
+    is_number,
+    pairs,
+    range_picture,
+    range_text,
+    section,
+    table_of,
+    tag,
+)
 
 _COLLAPSE_FROM = 60  # rows of a table
 _MOST_ROWS = 5000
@@ -325,9 +339,7 @@ def _caution(kept: _Kept) -> Markup:
     best = kept.metrics.get("best_epoch", _best_epoch(kept))
     if is_number(best):
         said.append(f"Best epoch {as_text(best)} of {as_text(epochs)}{f', {duration(seconds)}' if is_number(seconds) else ''}.")
-    size, wait = (kept.metrics.get(name) for name in ("megabytes", "milliseconds"))
-    if is_number(size) and is_number(wait):
-        said.append(f"Weights of {size:,.1f} MB; one picture takes {wait:,.1f} ms on the machine that trained.")
+    said += _costs(kept.metrics)
     if is_number(kept.metrics.get(metric)) and not any(name.startswith("test/") for name in kept.metrics):
         said.append(f"Measured on the pictures of “{metric.partition('/')[0]}”, which also chose the best epoch: an optimistic number.")
     if isinstance(forced := kept.environment.get("forced"), list):
@@ -338,6 +350,21 @@ def _caution(kept: _Kept) -> Markup:
         epochs_of = ", ".join(as_text(row.get("epoch")) for row in alarms[:8]) + (", ..." if len(alarms) > 8 else "")
         said.append(f"ALARM after {'epoch' if len(alarms) == 1 else f'{len(alarms)} epochs,'} {epochs_of}. The last: {alarms[-1]['alarm']}")
     return tag("p", " ".join(said), class_="caution") if said else Markup()
+
+
+def _costs(metrics: Mapping[str, Any]) -> list[str]:
+    """What the model and its training cost, of what is known."""
+    size, wait, macs, weights, taken, memory = (
+        metrics.get(name) for name in ("megabytes", "milliseconds", "macs", "parameters", "train_seconds", "peak_megabytes")
+    )
+    said = []
+    if is_number(size) and is_number(wait):
+        counted = f" ({amount(weights)} parameters)" if is_number(weights) else ""
+        work = f" and {amount(macs)} multiply-accumulates" if is_number(macs) else ""
+        said.append(f"Weights of {size:,.1f} MB{counted}; one picture takes {wait:,.1f} ms on the machine that trained{work}.")
+    if is_number(taken) and is_number(memory):
+        said.append(f"Training alone took {duration(taken)} and at most {memory:,.0f} MB of memory.")
+    return said
 
 
 def _best_epoch(kept: _Kept) -> object:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import statistics
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +13,7 @@ import torch
 
 from zoo import packing
 from zoo.cells import guarded
+from zoo.cost import prediction_cost
 from zoo.datasets.loaders import collate, to_device
 from zoo.errors import DivergedError
 from zoo.evaluate import Evaluation, evaluate
@@ -31,8 +30,15 @@ if TYPE_CHECKING:
     from zoo.tasks.task import Task
 
 
-def write_results(task: Task, data: Loaders, run: Run) -> None:
-    """Measure the trained task on val and, where there is one, on test; write everything the report is drawn from."""
+def write_results(task: Task, data: Loaders, run: Run, peak: float | None = None) -> None:
+    """Measure the trained task on val and, where there is one, on test; write everything the report is drawn from.
+
+    Args:
+        task: with the weights that were kept.
+        data: its pictures.
+        run: to write into.
+        peak: megabytes of memory that the training took (`zoo.memory`); None where it is not known, as when none was left to train.
+    """
     device = next(task.parameters()).device
     task.eval()  # what is drawn is of the trained network, and changes none of its statistics
     metrics: dict[str, Any] = {}
@@ -79,11 +85,13 @@ def write_results(task: Task, data: Loaders, run: Run) -> None:
         "epochs": history[-1]["epoch"] if history else 0,
         "best_epoch": run.checkpoints.manifest.best or None,
         "seconds": round(sum(row["seconds"] for row in history), 1),
-        "parameters": sum(weight.numel() for weight in task.parameters()),
+        "train_seconds": round(sum(row["train_seconds"] for row in history), 1),  # without the measuring after each epoch
         "megabytes": round((run.folder / "weights.safetensors").stat().st_size / 1e6, 3),
-        "milliseconds": round(1000 * latency(task, data), 3),
+        **prediction_cost(task, data),
         "weights_sha256": digest,
     }
+    if (taken := run.metrics.get("peak_megabytes") if peak is None else round(peak, 1)) is not None:
+        facts["peak_megabytes"] = taken
     run.write_json("metrics.json", metrics | facts)  # last: a run with metrics is a finished one
 
 
@@ -120,26 +128,12 @@ def _says_numbers(task: Task, data: Loaders) -> bool:
     return all(bool(said.isfinite().all()) for said in task.eval().predict({"image": image}).values())
 
 
-@torch.inference_mode()
-def latency(task: Task, data: Loaders, rounds: int = 7) -> float:
-    """Seconds that a prediction for one picture takes on the task's device: the median, after two to warm up."""
-    device = next(task.parameters()).device
-    batch = to_device(next(iter(data.evaluation("val"))), device)
-    given = {name: batch[name][:1] for name in (("image", "label") if task.conditional else ("image",))}
-    taken = []
-    for _ in range(rounds + 2):
-        begun = time.perf_counter()
-        for said in task.predict(given).values():
-            said.cpu()  # what a caller would wait for
-        taken.append(time.perf_counter() - begun)
-    return statistics.median(taken[2:])
-
-
 def split_json(data: Loaders) -> dict[str, Any]:
-    """Which picture was in which part, by the data set's own ids."""
+    """Which picture was in which part, by the data set's own ids; and how many of each class an epoch trains on, as balanced."""
     parts = {part: [record.id for record in records] for part, records in data.parts().items()}
     sizes = {part: len(ids) for part, ids in parts.items()}
-    return {"fingerprint": data.split.fingerprint, "by": data.split.by, "sizes": sizes, "notes": data.notes, **parts}
+    about = {"fingerprint": data.split.fingerprint, "by": data.split.by, "sizes": sizes, "notes": data.notes}
+    return about | ({"epoch_counts": data.epoch_counts()} if data.spec.counts else {}) | parts
 
 
 def write_latent(task: Task, data: Loaders, run: Run) -> None:

@@ -301,7 +301,7 @@ class Run:
 
 
 FREE = (
-    *("question", "expect", "reference", "checkpoint", "data.root", "data.workers", "train.epochs", "train.max_steps"),
+    *("question", "expect", "reference", "checkpoint", "data.root", "data.workers", "data.duplicates", "train.epochs", "train.max_steps"),
     *("train.engine", "train.device", "train.devices", "train.nodes"),
     *("train.on_oom", "train.log_every", "train.log_gradients", "train.tensorboard", "train.callbacks", "train.loggers", "train.hooks"),
 )

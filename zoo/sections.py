@@ -68,6 +68,9 @@ class Data(Section):
     )
     synthetic: Literal["auto", "always", "never"] = Field("auto", description="auto: draw data when `root` does not exist")
     bad_files: Literal["error", "skip"] = Field("error", description="skip: leave broken pictures out, count and report them")
+    duplicates: Literal["auto", "always", "never"] = Field(
+        "auto", description="count near duplicates across parts before training; auto: unless more than 30,000 pictures are new"
+    )
 
 
 class Backbone(Section):

@@ -65,10 +65,11 @@ def _note_changes(plan: Plan) -> None:
 
 def _warn_of_splits(plan: Plan) -> None:
     splits: dict[str, list[str]] = {}
-    for outcome in outcomes.outcomes(plan):
+    cells = outcomes.outcomes(plan)
+    for outcome in cells:
         if outcome.fingerprint:
             splits.setdefault(outcome.fingerprint, []).append(outcome.id)
-    if len(splits) > 1:
+    if outcomes.splits(plan, cells) == "mixed":
         told = "; ".join(f"{fingerprint[:12]}: {', '.join(names[:4])}" for fingerprint, names in splits.items())
         say(f"WARNING: the cells were measured on DIFFERENT SPLITS, so their figures cannot be compared: {told}")
 

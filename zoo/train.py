@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo import build, launch, ranks
+from zoo.ensembles import settled
 from zoo.progress import say
 from zoo.recipe import Recipe
 from zoo.report import write_report
@@ -36,20 +37,27 @@ def train(
     Raises:
         RecipeError, DataError, DivergedError, StoppedError: see there; no half-made run is left behind.
     """
+    from zoo.device import compute_device
     from zoo.estimate import described
+    from zoo.memory import Memory
     from zoo.results import write_results
 
     recipe, forced = read(path, changes, resume, force)
+    recipe = settled(recipe)
     # First of all the run, so that an early kill leaves a folder to resume.
     with ranks.joined(recipe.train.device), Run.open(recipe, Path(resume) if resume else None, forced, max_time) as run:
         with ranks.first_goes_first():  # it may draw data and fetch weights, and the others find them there
             source = build.source(recipe)
             data = build.loaders(source, recipe)
             task = build.task(recipe, data.spec)
+        memory, epochs = Memory(compute_device(recipe.train.device)), len(run.history())
+        memory.begin()
         say(f"estimate: {described(task, data, recipe)}")
         build.engine(recipe).fit(task, data, run)
+        trained = len(run.history()) > epochs  # a resumed run may have been trained already
+        taken = memory.peak() / 1e6 if trained and memory.known else None
         ranks.dismiss()
-        write_results(task, data, run)  # val of the best epoch, and test where a labelled test exists
+        write_results(task, data, run, taken)  # val of the best epoch, and test where a labelled test exists
         write_report(run.folder)
     return run
 

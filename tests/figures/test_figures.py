@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from zoo.figures.balance import MOST, balance_panels
 from zoo.figures.bars import class_histogram
 from zoo.figures.confusion import confusion_matrix
 from zoo.figures.curves import best_epoch, training_curves
@@ -88,6 +89,27 @@ def test_lengths_that_disagree_are_said() -> None:
         picture_grid([np.zeros((4, 4), np.uint8)] * 2, ["a"])
     with pytest.raises(ValueError, match="expected equal numbers"):
         mistake_gallery([np.zeros((4, 4), np.uint8)], ["a"], [], [0.5])
+
+
+def test_balance_stands_side_by_side() -> None:
+    figure = balance_panels(["b", "often$", "none"], [10, 300, 0], {"none": [10, 300, 0], "sampler": [4.5, 160, 0]})
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["none", "sampler"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [r"often\$", "b", "none"]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["160", "4.5", "0"]
+    before, after = ([bar.get_width() for bar in bars] for bars in figure.axes[1].containers)
+    assert before == [300, 10, 0] and after == [160, 4.5, 0]
+    assert all(axes.get_xscale() == "log" for axes in figure.axes)
+    assert rendered(figure).min() < 100
+    with pytest.raises(ValueError, match="'sampler' has the counts"):
+        balance_panels(["a", "b"], [1, 2], {"sampler": [1, math.inf]})
+
+
+def test_of_very_many_classes_balance_shows_the_ends() -> None:
+    counts = list(range(1, 101))
+    figure = balance_panels(names(100), counts, {"none": counts})
+    shown = [text.get_text() for text in figure.axes[0].texts]
+    assert len(shown) == MOST and shown[:2] == ["100", "99"] and shown[-1] == "1"
+    assert not balance_panels([], [], {}).axes
 
 
 def test_curves_have_a_panel_per_scale_and_mark_the_best_epoch() -> None:

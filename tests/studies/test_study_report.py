@@ -126,9 +126,9 @@ def test_the_table_stands_sorted_by_the_monitor_and_can_be_sorted_by_all(drawn: 
         "cell",
         "val/accuracy",
         "test/accuracy",
-        "seconds",
-        "parameters",
+        "time",
     ]
+    assert "Equal in all: parameters 7." in Words(page).text
     assert 'aria-sort="descending"><a' not in table
     assert re.search(r'<th [^>]*aria-sort="descending">val/', table)
     assert '<td class="number" data-value="0.93">0.9300' in table
@@ -141,8 +141,8 @@ def test_seeds_give_a_mean_and_a_spread(drawn: Page) -> None:
     text = Words(page).text
     assert "b + lr 0.01 is the best: val/accuracy 0.91 ± 0.01 over 3 seeds. It leads a + lr 0.01 by 0.4" in text
     assert "reaches test/accuracy 0.9 ± 0.01" in text
-    assert "0.9100 ± 0.01" in text
-    assert "All 6 cells" in text
+    assert "0.910 ± 0.010" in text
+    assert "All numbers of the 6 cells" in text
     assert "6 of 6 cells finished; seeds 0, 1, 2" in text
 
 

@@ -270,6 +270,6 @@ def test_mistakes_are_ordered_by_how_sure_they_were() -> None:
     found = examples([1, 1, 1], [0, 0, 0])
     found.predictions["probabilities"][0] = torch.tensor([0.2, 0.5, 0.3])
     found.predictions["probabilities"][2] = torch.tensor([0.0, 1.0, 0.0])
-    wrong, said, score = task()._mistakes(found)
+    wrong, said, score = answering._mistakes(found)
     assert wrong == [2, 1, 0]
     assert said.tolist() == [1, 1, 1] and float(score[2]) == 1.0

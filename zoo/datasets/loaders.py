@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision import tv_tensors
 
-from zoo.datasets import boxes, preflight, splits
+from zoo.datasets import boxes, leaks, preflight, splits
 from zoo.datasets.source import Record, Source
 from zoo.datasets.transforms import COLOURS_AND_PLACES, IN_PLACE, Preprocess, Transform, augmentation, binarized, mosaic
 from zoo.errors import RecipeError, ZooError
@@ -229,7 +229,7 @@ class Loaders:
         source: as given.
         split: which record is in which part.
         spec: the data as the task sees it.
-        notes: what a person should know (from the source, the pre-flight and the split).
+        notes: what a person should know (from the source, the pre-flight, the split and what its parts share).
         preflight: what the look at the files found.
         batches: training batches in an epoch.
         workers: processes that read.
@@ -268,6 +268,7 @@ class Loaders:
         if truth == "none" and data.balance != "none":
             raise RecipeError(f"data.balance={data.balance}: these pictures have no labels, so there is nothing to balance; leave it out")
         self.spec = DataSpec(source.channels, size, source.labels, counts, weights, source.groups, truth, source.attributes)
+        self.notes += leaks.notes(source, self.split, data.duplicates)
 
     @property
     def batches(self) -> int:

@@ -53,6 +53,11 @@ def scores(confusion: npt.ArrayLike) -> dict[str, float]:
     }
 
 
+def confusion_of(truth: Tensor, said: Tensor, classes: int) -> Tensor:
+    """(N,) classes in truth and as predicted -> (C, C) int64, rows truth."""
+    return torch.bincount(truth * classes + said, minlength=classes**2).view(classes, classes)
+
+
 class ClassificationScores(Metric):
     """Gathers a confusion matrix on the device and computes `scores` of it.
 
@@ -77,8 +82,7 @@ class ClassificationScores(Metric):
         wrong = label[(label < 0) | (label >= self.classes)]
         if len(wrong):
             raise ValueError(f"label {int(wrong[0])}: expected a class from 0 to {self.classes - 1}")
-        cell = label * self.classes + predictions["probabilities"].argmax(1)
-        self.confusion += torch.bincount(cell, minlength=self.classes**2).view(self.classes, self.classes)
+        self.confusion += confusion_of(label, predictions["probabilities"].argmax(1), self.classes)
 
     def compute(self) -> dict[str, float]:
         """The scores so far."""

@@ -77,7 +77,7 @@ def finding(scores: Sequence[Score], metric: str, mode: str) -> Finding:
         second = others[0]
         gap = f"{abs(leader.mean - second.mean):.3g}, and differences above {margins[second.name]:.2g} are more than the seeds explain"
         return Finding(f"{leader.name} is the best: {reached} {seeds}. It leads {second.name} by {gap}.", leader.name, True)
-    text = f"No single best: {leader.name} has the {_superlative(mode)} mean, {reached} {seeds}, but {_joined(near)} "
+    text = f"No single best: {leader.name} has the {_superlative(mode)} mean, {reached} {seeds}, but {joined(near)} "
     text += f"{'lies' if len(near) == 1 else 'lie'} within the seeds’ spread of it (differences up to {margins[near[0]]:.2g})."
     return Finding(text, leader.name, False, near)
 
@@ -88,8 +88,21 @@ def margin(one: Score, other: Score, scores: Sequence[Score]) -> float:
     freedom = sum(len(score.values) - 1 for score in several)
     pooled = math.sqrt(sum((len(score.values) - 1) * (score.spread or 0.0) ** 2 for score in several) / freedom)
     deviation = max(pooled, one.spread or 0.0, other.spread or 0.0)
-    t = T95[freedom - 1] if freedom <= len(T95) else 2.2 if freedom <= 20 else 2.1
-    return t * deviation * math.sqrt(1 / len(one.values) + 1 / len(other.values))
+    return student(freedom) * deviation * math.sqrt(1 / len(one.values) + 1 / len(other.values))
+
+
+def student(freedom: int) -> float:
+    """Student's two-sided 95 % value for so many degrees of freedom, one or more; rounded up above ten."""
+    return T95[freedom - 1] if freedom <= len(T95) else 2.2 if freedom <= 20 else 2.1
+
+
+def side_by_side(scores: Sequence[Score], metric: str) -> Finding:
+    """The scores of settings that were each measured on pictures of their own: none is better than another."""
+    if len(scores) < 2:
+        return finding(scores, metric, "max")
+    told = joined([f"{score.name} {_number(score)}" for score in scores])
+    seeds = f" over {_seeds(scores)} seeds" if max(len(score.values) for score in scores) > 1 else " with one seed"
+    return Finding(f"Side by side, each measured on its own split: {told} ({metric}{seeds}).")
 
 
 def _single(leader: Score, others: Sequence[Score], reached: str, mode: str) -> Finding:
@@ -97,10 +110,10 @@ def _single(leader: Score, others: Sequence[Score], reached: str, mode: str) -> 
     text = f"{leader.name} has the {_superlative(mode)} value, {reached}, with one seed: how far another seed would move it is not known"
     equal = [score.name for score in others if score.mean == leader.mean]
     if equal:
-        text = f"{_joined([leader.name, *equal])} share the {_superlative(mode)} value, {reached}, with one seed each"
+        text = f"{joined([leader.name, *equal])} share the {_superlative(mode)} value, {reached}, with one seed each"
         near = (*equal, *(name for name in near if name not in equal))
     if rest := near[len(equal) :]:
-        text += f". Near {'it' if not equal else 'them'} (within {NEAR:.0%}): {_joined(rest)}"
+        text += f". Near {'it' if not equal else 'them'} (within {NEAR:.0%}): {joined(rest)}"
     elif not equal:
         text += f". Next is {others[0].name} with {_number(others[0])}"
     return Finding(f"{text}. Repeats with other seeds would tell.", leader.name, False, near)
@@ -137,6 +150,7 @@ def _superlative(mode: str) -> Literal["highest", "lowest"]:
     return "highest" if mode == "max" else "lowest"
 
 
-def _joined(names: Sequence[str], most: int = 4) -> str:
+def joined(names: Sequence[str], most: int = 4) -> str:
+    """`a, b and c`; of very many the first."""
     shown = [*names[:most], f"{len(names) - most} more"] if len(names) > most else [*names]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -21,6 +21,7 @@ from zoo.run import Run, environment
 from zoo.studies.plan import Cell, Plan, cell_id
 
 State = Literal["finished", "failed", "begun", "waiting"]
+Splits = Literal["one", "apart", "mixed"]
 Key = tuple[tuple[str, Any], ...]
 
 
@@ -33,8 +34,7 @@ class Outcome:
         metrics: of its `metrics.json`, those that are finite numbers.
         history: a row an epoch.
         error: why it failed.
-        fingerprint: of its split, "" where it is not known yet.
-        sizes: pictures in each part.
+        split: what its `split.json` says beside the pictures of each part, {} before it is finished; unchecked.
     """
 
     id: str
@@ -45,8 +45,17 @@ class Outcome:
     metrics: Mapping[str, float] = field(default_factory=dict)
     history: Sequence[Mapping[str, Any]] = ()
     error: str = ""
-    fingerprint: str = ""
-    sizes: Mapping[str, Any] = field(default_factory=dict)
+    split: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for cells that divide the pictures alike."""
+        return str(self.split.get("fingerprint") or "")
+
+    @property
+    def sizes(self) -> Mapping[str, Any]:
+        """Pictures in each part."""
+        return found if isinstance(found := self.split.get("sizes"), dict) else {}
 
     @property
     def key(self) -> Key:
@@ -64,6 +73,22 @@ def outcomes(plan: Plan) -> list[Outcome]:
     return list(found.values())
 
 
+def splits(plan: Plan, cells: Iterable[Outcome]) -> Splits:
+    """Whether the finished cells divide the pictures alike.
+
+    Returns:
+        "one"; "apart": an axis changes `split`, and cells that stand alike on it share theirs; "mixed": cells that should share one do not.
+    """
+    axes = [axis for axis in plan.study.axes if any(change.path[0] == "split" for end in axis.ends for change in axis.changes(end))]
+    found: dict[tuple[Any, ...], set[str]] = {}
+    for cell in cells:
+        if cell.fingerprint:
+            found.setdefault(tuple(cell.setting[axis.name] for axis in axes), set()).add(cell.fingerprint)
+    if len(set[str]().union(*found.values())) <= 1:
+        return "one"
+    return "apart" if all(len(prints) == 1 for prints in found.values()) else "mixed"
+
+
 def strangers(plan: Plan) -> list[str]:
     """Ids of cells that an earlier form of the study has left."""
     known = [read(file.parent) for file in sorted(plan.study.folder.glob("*/cell.json"))]
@@ -77,16 +102,22 @@ def read(folder: Path) -> Outcome | None:
     if not isinstance(setting, dict) or not isinstance(seed, int) or cell_id(setting, seed) != folder.name:
         return None
     metrics = {name: value for name, value in _json(folder / "metrics.json").items() if _is_number(value)}
-    error, split = str(said.get("failed") or ""), _json(folder / "split.json")
+    error = str(said.get("failed") or "")
     finished = bool(metrics) and (folder / "weights.safetensors").is_file() and not error
     state: State = "finished" if finished else "failed" if error else "begun"
     return Outcome(
         *(folder.name, setting, seed, folder, state, metrics if finished else {}),
         history=read_rows(folder / "history.jsonl"),
         error=error,
-        fingerprint=str(split.get("fingerprint") or "") if finished else "",
-        sizes=sizes if isinstance(sizes := split.get("sizes"), dict) else {},
+        split=_about_split(folder) if finished else {},
     )
+
+
+def _about_split(folder: Path) -> dict[str, Any]:
+    """`split.json` without the ids of the pictures, which may be a million in each of a thousand cells."""
+    return {
+        key: value for key, value in _json(folder / "split.json").items() if key in ("fingerprint", "by", "sizes", "notes", "epoch_counts")
+    }
 
 
 def _is_number(value: object) -> bool:

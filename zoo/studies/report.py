@@ -14,18 +14,20 @@ import shlex
 import statistics
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo import facts
 from zoo.files import write_bytes
-from zoo.markup import Markup, as_text, breakable, details, duration, fixed, section, tag
+from zoo.markup import Markup, as_text, breakable, details, duration, section, tag
 from zoo.report import reference_item
-from zoo.studies import outcomes
-from zoo.studies.findings import Finding, Score, effects, finding, ranked
+from zoo.studies import outcomes, tables
+from zoo.studies.classes import balances
+from zoo.studies.drawn import Drawn, gathered
+from zoo.studies.findings import effects, ranked
 from zoo.studies.locks import alone
 from zoo.studies.outcomes import Outcome
+from zoo.studies.paired import answer
 from zoo.studies.pictures import WIDE, Gallery, Tile, gallery
 from zoo.studies.plan import Plan, words
 
@@ -58,58 +60,19 @@ for (const table of document.querySelectorAll("table.sortable")) {
 """
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """What the page is made of.
-
-    Attributes:
-        names: key of a setting -> what it is called.
-        scores: the monitored metric of each setting that has a finished cell.
-    """
-
-    plan: Plan
-    cells: Sequence[Outcome]
-    names: Mapping[outcomes.Key, str]
-    scores: Sequence[Score]
-    found: Finding
-    gallery: Gallery
-
-    @property
-    def metric(self) -> str:
-        """What decides."""
-        return self.plan.monitor[0]
-
-    def of(self, name: str) -> list[Outcome]:
-        """The finished cells of a setting."""
-        return [cell for cell in self.cells if self.names[cell.key] == name and self.metric in cell.metrics]
-
-
 def write_report(plan: Plan) -> Path:
     """Write `report.html` and `results.csv` into the study's folder; returns the report's path."""
-    cells = outcomes.outcomes(plan)
-    names = {cell.key: " + ".join(words(cell.setting)) for cell in cells}
-    scores = _scores(cells, names, plan.monitor[0])
-    best_first = ranked(scores, plan.monitor[1])
-    firsts = [next(cell for cell in cells if names[cell.key] == score.name and plan.monitor[0] in cell.metrics) for score in best_first]
-    shown = gallery(firsts[:MOST_STRIPS])
-    drawn = Drawn(plan, cells, names, scores, finding(scores, *plan.monitor), shown)
+    drawn = gathered(plan)
+    best = [drawn.of(score.name)[0] for score in ranked(drawn.scores, plan.monitor[1])]
     folder = plan.study.folder
-    text = page(drawn).encode("utf-8", "replace")
+    text = page(drawn, gallery(best[:MOST_STRIPS])).encode("utf-8", "replace")
     with alone(folder):
-        outcomes.write_table(cells, folder / "results.csv")
+        outcomes.write_table(drawn.cells, folder / "results.csv")
         write_bytes(folder / "report.html", text)
     return folder / "report.html"
 
 
-def _scores(cells: Sequence[Outcome], names: Mapping[outcomes.Key, str], metric: str) -> list[Score]:
-    values: dict[str, list[float]] = {}
-    for cell in cells:
-        if metric in cell.metrics:
-            values.setdefault(names[cell.key], []).append(float(cell.metrics[metric]))
-    return [Score(name, tuple(found)) for name, found in values.items()]
-
-
-def page(drawn: Drawn) -> str:
+def page(drawn: Drawn, shown: Gallery) -> str:
     """The whole page."""
     here = Path(__file__).resolve().parent.parent
     style = "".join((here / name).read_text(encoding="utf-8") for name in ("report.css", "study.css"))
@@ -126,7 +89,10 @@ def page(drawn: Drawn) -> str:
         tag("title", f"{title} · {drawn.plan.study.name}"),
         tag("style", Markup(style)),
     )
-    parts = (_hero(drawn, title), _figures(drawn), _tables(drawn), _pictures(drawn), _failures(drawn), _references(drawn), _notes(drawn))
+    parts = (
+        *(_hero(drawn, title), _figures(drawn), tables.results(drawn), tables.differences(drawn), tables.splits(drawn), _balance(drawn)),
+        *(tables.classes(drawn), _pictures(drawn, shown), _failures(drawn), _references(drawn), _notes(drawn, shown)),
+    )
     command = tag("code", shlex.join(["python", "-m", "zoo.study", str(drawn.plan.study.file), *drawn.plan.words, "--report"]))
     footer = tag("footer", "Drawn by zoo from the folders of the cells. To draw it again: ", command)
     body = tag("body", tag("main", *parts, _files(drawn)), footer, tag("script", Markup(_SORT)))
@@ -158,17 +124,18 @@ def _told(drawn: Drawn) -> Markup:
     """What belongs to the answer: how it was measured, what it reaches on test, what each axis does, what is missing."""
     part, leader = drawn.metric.partition("/")[0], drawn.of(drawn.found.leader)
     lines = []
+    if drawn.splits != "mixed" and (said := answer(*drawn.differences(drawn.metric), *drawn.plan.monitor, drawn.splits == "apart")):
+        lines.append(said)
     if leader:
         many = leader[0].sizes.get(part)
         pictures = f"the {many} pictures of “{part}”" if isinstance(many, int) else f"“{part}”"
         lines.append(f"Measured on {pictures}, which also chose the best epoch of each cell: an optimistic number.")
-        if tested := _tested(leader, drawn.metric):
+        if tested := _tested(leader, drawn.tested):
             lines.append(f"On pictures that chose nothing, {drawn.found.leader} reaches {tested}.")
     lines += effects({drawn.names[cell.key]: cell.setting for cell in drawn.cells}, drawn.scores, drawn.metric)
-    splits = {cell.fingerprint for cell in drawn.cells if cell.fingerprint}
     warning = (
         tag("p", "THE CELLS WERE MEASURED ON DIFFERENT SPLITS: their figures cannot be compared.", class_="failed")
-        if len(splits) > 1
+        if drawn.splits == "mixed"
         else ""
     )
     return Markup(
@@ -176,8 +143,7 @@ def _told(drawn: Drawn) -> Markup:
     )
 
 
-def _tested(cells: Sequence[Outcome], metric: str) -> str:
-    name = f"test/{metric.partition('/')[2]}"
+def _tested(cells: Sequence[Outcome], name: str) -> str:
     values = [cell.metrics[name] for cell in cells if name in cell.metrics]
     if not values:
         return ""
@@ -240,7 +206,8 @@ def _map(drawn: Drawn) -> Markup:
     best = next((field for field, name in fields.items() if name == drawn.found.leader), None)
     near = [field for field, name in fields.items() if name in drawn.found.near]
     figure = heat_map(values, rows, columns, (axes[0].name, axes[1].name), spreads, best, near, drawn.plan.monitor[1])
-    words = ["★ the best." if drawn.found.claimed else f"★ the {'highest' if drawn.plan.monitor[1] == 'max' else 'lowest'} value."]
+    superlative = "highest" if drawn.plan.monitor[1] == "max" else "lowest"
+    words = ["★ the best." if drawn.found.claimed else f"★ the {superlative} value."] if best else []
     words += ["Dashed frames: cannot be told from it."] if near else []
     words += ["± standard deviation over the seeds."] if any(score.spread is not None for score in drawn.scores) else []
     words += ["Each field is the best over the other axes."] if len(drawn.plan.study.axes) > 2 else []
@@ -258,8 +225,9 @@ def _effects(drawn: Drawn) -> Markup:
     values = [cell.metrics[drawn.metric] for cell in cells]
     found = [Effect(axis.name, [cell.setting[axis.name] for cell in cells], values, axis.log) for axis in axes]
     best = (max if drawn.plan.monitor[1] == "max" else min)(range(len(values)), key=values.__getitem__)
-    figure = axis_panels(found, drawn.metric, best)
-    return _card(f"{drawn.metric} by axis", "A point for each cell; bars are means of named values; ★ the best cell.", figure)
+    figure = axis_panels(found, drawn.metric, best if drawn.splits == "one" else None)
+    star = "; ★ the best cell" if drawn.splits == "one" else ""
+    return _card(f"{drawn.metric} by axis", f"A point for each cell; bars are means of named values{star}.", figure)
 
 
 def _curves(drawn: Drawn) -> Markup:
@@ -282,95 +250,27 @@ def _curves(drawn: Drawn) -> Markup:
     return _card("Training", "A line for each cell. Losses of different kinds have different scales.", figure)
 
 
+def _balance(drawn: Drawn) -> Markup:
+    """The classes before and after, where cells differ in how they balance them."""
+    from zoo.figures.balance import MOST, balance_panels
+
+    found = balances(drawn)
+    if found is None:
+        return Markup()
+    caption = "Grey: pictures of each class in the training part. Blue: how many an epoch sees, times the class’s weight in the loss."
+    caption += f" The {MOST // 2} most and the {MOST // 2} least frequent classes." if len(found.labels) > MOST else ""
+    return _card("Classes before and after balancing", caption, balance_panels(found.labels, found.before, found.after))
+
+
 def _value(row: Mapping[str, Any], name: str) -> float | None:
     return facts.number(row.get(name))
-
-
-# ---------------------------------------------------------------- tables
-
-
-def _tables(drawn: Drawn) -> Markup:
-    if len(drawn.plan.study.seeds) == 1:
-        return section("Cells", tag("p", "A click on a head sorts.", class_="lead"), _cells(drawn), class_="wide")
-    lead = tag("p", "Mean ± standard deviation over the seeds. A click on a head sorts.", class_="lead")
-    return section("Settings", lead, _settings(drawn), details(f"All {len(drawn.cells)} cells", _cells(drawn)), class_="wide")
-
-
-def _ordered(drawn: Drawn) -> list[str]:
-    """Names of all metrics: the deciding one first, then the same on test."""
-    names = [name for name in outcomes.metric_names(drawn.cells) if name != "best_epoch"]
-    first = [drawn.metric, f"test/{drawn.metric.partition('/')[2]}"]
-    return sorted(names, key=lambda name: first.index(name) if name in first else len(first))
-
-
-def _cells(drawn: Drawn) -> Markup:
-    """A row for each cell: the best first, then what is not finished."""
-    names = _ordered(drawn)
-    sign = -1 if drawn.plan.monitor[1] == "max" else 1
-    rows = []
-    for cell in sorted(drawn.cells, key=lambda cell: sign * cell.metrics.get(drawn.metric, math.inf * sign)):
-        finished = cell.state == "finished"
-        name = tag("a", breakable(cell.id), href=f"{cell.id}/report.html") if finished else breakable(cell.id)
-        state = {
-            "failed": tag("small", "failed", class_="failed"),
-            "begun": tag("small", "half trained"),
-            "waiting": tag("small", "not begun"),
-        }
-        first = tag("td", name, " ", state.get(cell.state, ""), data_value=cell.id, class_="first" if _leads(drawn, cell) else "")
-        numbers = [_numeric(cell.metrics.get(metric), metric) for metric in names]
-        rows.append(tag("tr", first, *numbers))
-    return _sortable(["cell", *names], rows, drawn)
-
-
-def _settings(drawn: Drawn) -> Markup:
-    names = _ordered(drawn)
-    rows = []
-    for score in ranked(drawn.scores, drawn.plan.monitor[1]):
-        cells = drawn.of(score.name)
-        leads = score.name == drawn.found.leader
-        cols = [tag("td", breakable(score.name), data_value=score.name, class_="first" if leads else ""), _numeric(len(cells), "seeds")]
-        for name in names:
-            values = [float(cell.metrics[name]) for cell in cells if name in cell.metrics]
-            spread = statistics.stdev(values) if len(values) > 1 and "/" in name else None
-            cols.append(_numeric(statistics.fmean(values) if values else None, name, spread))
-        rows.append(tag("tr", *cols))
-    return _sortable(["setting", "seeds", *names], rows, drawn)
-
-
-def _leads(drawn: Drawn, cell: Outcome) -> bool:
-    return cell.state == "finished" and drawn.names[cell.key] == drawn.found.leader
-
-
-def _numeric(value: float | None, name: str, spread: float | None = None) -> Markup:
-    if value is None:
-        return tag("td", "–", class_="number", data_value="")
-    text = fixed(value, 4 if abs(value) < 10 else 3) if "/" in name else f"{value:,.0f}" if name != "seconds" else duration(value)
-    around = tag("small", f" ± {spread:.2g}") if spread is not None else ""
-    return tag("td", text, around, class_="number", data_value=repr(float(value)))
-
-
-def _sortable(header: Sequence[str], rows: Sequence[Markup], drawn: Drawn) -> Markup:
-    down = "descending" if drawn.plan.monitor[1] == "max" else "ascending"
-    heads = [
-        tag(
-            "th",
-            breakable(name) if "/" in name else name,
-            scope="col",
-            class_="number" if place else "",
-            aria_sort=down if name == drawn.metric else "none",
-        )
-        for place, name in enumerate(header)
-    ]
-    table = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="sortable")
-    return tag("div", table, class_="scroll", tabindex="0")
 
 
 # ---------------------------------------------------------------- pictures, words
 
 
-def _pictures(drawn: Drawn) -> Markup:
+def _pictures(drawn: Drawn, gallery: Gallery) -> Markup:
     """A row for each setting, a column for each picture."""
-    gallery = drawn.gallery
     if not gallery.strips:
         return Markup()
     heads = [tag("th", tag("small", breakable(name)), label, scope="col") for name, label in gallery.heads]
@@ -422,9 +322,9 @@ def _references(drawn: Drawn) -> Markup:
     return section("Others’ numbers", tag("p", text, class_="lead"), tag("ul", *map(reference_item, rows), class_="references"))
 
 
-def _notes(drawn: Drawn) -> Markup:
+def _notes(drawn: Drawn, shown: Gallery) -> Markup:
     left = outcomes.strangers(drawn.plan)
-    notes = [*drawn.gallery.notes, *([f"cells of an earlier form of the study: {', '.join(left)}"] if left else [])]
+    notes = [*shown.notes, *([f"cells of an earlier form of the study: {', '.join(left)}"] if left else [])]
     return section("Not in this report", tag("ul", *(tag("li", note) for note in notes)), class_="missing") if notes else Markup()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from annotated_types import Ge, Le, Lt
@@ -15,6 +14,7 @@ from zoo.heads.linear import LinearHead
 from zoo.losses.classification import cross_entropy, focal
 from zoo.losses.mixing import mix
 from zoo.spec import DataSpec
+from zoo.tasks import answering
 from zoo.tasks.task import Batch, Drawing, Examples, Table, Task
 
 if TYPE_CHECKING:
@@ -126,65 +126,16 @@ class Classification(Task):
 
     def metrics(self) -> MetricCollection:
         """accuracy, macro, micro and weighted F1, and the mean cross entropy as `loss`."""
-        from torchmetrics import MetricCollection
-
-        from zoo.metrics.classification import ClassificationScores
-        from zoo.metrics.mean import Mean
-
-        return MetricCollection({"scores": ClassificationScores(len(self.labels)), "loss": Mean("losses")})
+        return answering.metrics(self.labels)
 
     def details(self, metrics: MetricCollection) -> dict[str, Any]:
         """`confusion` (C, C) int64, rows truth."""
-        confusion: Any = metrics["scores"].confusion
-        return {"confusion": confusion.cpu().numpy()}
+        return answering.details(metrics)
 
     def figures(self, examples: Examples) -> dict[str, Drawing]:
         """Confusion matrix and the surest mistakes."""
-        from zoo.figures.confusion import confusion_matrix
-        from zoo.figures.grid import mistake_gallery
-
-        drawings = {
-            "confusion": Drawing(
-                "Confusion matrix",
-                confusion_matrix(examples.details["confusion"], self.labels),
-                "Rows: truth; columns: what the model said.",
-            )
-        }
-        wrong, said, score = self._mistakes(examples)
-        rows = wrong[:20]
-        if rows:
-            truth = examples.truth["label"]
-            figure = mistake_gallery(
-                [examples.picture(row) for row in rows],
-                [self.labels[int(truth[row])] for row in rows],
-                [self.labels[int(said[row])] for row in rows],
-                [float(score[row]) for row in rows],
-            )
-            drawings["mistakes"] = Drawing(
-                "Surest mistakes", figure, f"The {len(rows)} mistakes of {len(wrong)} that the model was surest of."
-            )
-        return drawings
+        return answering.drawings(self.labels, examples)
 
     def tables(self, examples: Examples) -> dict[str, Table]:
         """Precision, recall and F1 of each class; the most confused pairs."""
-        from zoo.metrics.classification import per_class
-
-        confusion = examples.details["confusion"]
-        classes = per_class(confusion)
-        rows = [
-            (label, int(classes.support[i]), float(classes.precision[i]), float(classes.recall[i]), float(classes.f1[i]))
-            for i, label in enumerate(self.labels)
-        ]
-        off = confusion * (1 - np.eye(len(self.labels), dtype=np.int64))
-        worst = [divmod(int(cell), len(self.labels)) for cell in np.argsort(-off, axis=None, kind="stable")[:15]]
-        pairs = [(self.labels[t], self.labels[p], int(off[t, p])) for t, p in worst if off[t, p]]
-        tables = {"per_class": Table("Per class", ("class", "pictures", "precision", "recall", "f1"), rows)}
-        if pairs:
-            tables["confused_pairs"] = Table("Most confused pairs", ("truth", "said", "times"), pairs)
-        return tables
-
-    def _mistakes(self, examples: Examples) -> tuple[list[int], Tensor, Tensor]:
-        """Rows of the wrong predictions, surest first; what was said and how surely, for all rows."""
-        score, said = examples.predictions["probabilities"].max(1)
-        wrong = (said != examples.truth["label"]).nonzero().flatten().tolist()
-        return sorted(wrong, key=lambda row: -float(score[row])), said, score
+        return answering.tables(self.labels, examples)

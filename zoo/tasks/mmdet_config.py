@@ -18,6 +18,8 @@ PARTS = {"type", "data_preprocessor", "backbone", "neck", "bbox_head", "train_cf
 """What a one-stage detector consists of. What has more asks for masks, texts, a teacher's file or a second stage."""
 
 
+BEGINNINGS = {"open-mmlab://mmdet/mobilenet_v2": "mobilenetv2_100"}
+"""Weights of mmdet's own for which torchvision's of the same network stand in."""
 TORCHVISION = "torchvision://"
 
 
@@ -55,7 +57,7 @@ def composed(package: Path, name: str, classes: int) -> Network:
     begin = model["backbone"].get("init_cfg")
     where = str(begin.get("checkpoint", "")) if isinstance(begin, dict) else ""
     _adapt(model, classes)
-    return Network(model, where.removeprefix(TORCHVISION) if where.startswith(TORCHVISION) else None)
+    return Network(model, where.removeprefix(TORCHVISION) if where.startswith(TORCHVISION) else BEGINNINGS.get(where))
 
 
 def _read(file: Path) -> Any:

@@ -18,6 +18,7 @@ from zoo.errors import RecipeError, shown
 
 log = logging.getLogger("zoo")
 
+CLASSIFIER = "classifier."
 Begin = Literal["prefer", "torchvision", "random"]
 
 
@@ -25,7 +26,7 @@ def begin_backbone(backbone: nn.Module, name: str | None, how: Begin) -> str:
     """Gives a backbone torchvision's weights, if they are wished and can be had.
 
     Args:
-        backbone: of mmdet; its ResNets have torchvision's names.
+        backbone: of mmdet; its ResNets have torchvision's names, its MobileNetV2 the same tensors in the same order.
         name: of torchvision's network; None if the config's own weights are not torchvision's.
         how: "prefer" falls back to random weights and says so.
 
@@ -39,9 +40,13 @@ def begin_backbone(backbone: nn.Module, name: str | None, how: Begin) -> str:
         return "random weights"
     known = weights.CHECKPOINTS.get(name or "")
     try:
-        if known is None or known.by != "name":
+        if known is None or known.origin != "torchvision":
             raise weights.NoWeightsError(f"the config begins its backbone with {name or 'weights'} that are not torchvision's", "")
-        weights.put(backbone, weights.read(weights.fetch(known)))
+        state = weights.read(weights.fetch(known))
+        if known.by == "order":
+            trunk = {key: value for key, value in state.items() if not key.startswith(CLASSIFIER)}
+            state = weights.fit(trunk, backbone.state_dict(), "order")
+        weights.put(backbone, state)
     except weights.NoWeightsError as problem:
         if how == "torchvision":
             raise RecipeError(f"task.begin=torchvision: {problem.reason}; set task.begin to prefer or random") from problem

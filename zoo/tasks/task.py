@@ -75,12 +75,14 @@ class Task(nn.Module):
         main: name of the metric that sums it up best; the others follow it in reports.
         truth: the field of a sample that it learns from, see `DataSpec.truth`; None if it needs none.
         conditional: whether its backbone is told the picture's label as well (`conditions`).
+        learns: whether it is trained; an ensemble of trained models is put together by an engine of its own.
     """
 
     form: ClassVar[Literal["vector", "maps"] | None] = None
     main: ClassVar[str] = "loss"
     truth: ClassVar[str | None] = None
     conditional: ClassVar[bool] = False
+    learns: ClassVar[bool] = True
 
     def players(self) -> dict[str, nn.Module]:
         """Groups of weights with an optimiser of their own, by name; a weight that is trained belongs to exactly one. A GAN has two."""

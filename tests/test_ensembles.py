@@ -1,0 +1,266 @@
+"""Trained models put together: by a recipe, by a list, in a file; each answer is the mean of the members' own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from trained import CHANGES, pictures
+
+import zoo
+from zoo import build, packing
+from zoo.__main__ import run_command
+from zoo.engines import combine
+from zoo.errors import RecipeError, ZooError
+from zoo.model import Model, Prediction
+from zoo.recipe import Recipe
+from zoo.run import Run
+from zoo.tasks.ensemble import Ensemble
+from zoo.train import train
+
+__all__ = ["pictures"]
+
+MEMBERS = ("image_folder:a@1", "image_folder:a@2", "image_folder:b")
+RECIPE = """
+question: What do they say together?
+data: {name: image_folder, size: 32, workers: 0}
+split: {val: 0.3}
+task: {name: ensemble, members: [image_folder:a@1, image_folder:a@2, image_folder:b]}
+train: {engine: combine, device: cpu}
+monitor: {metric: val/accuracy, mode: max}
+"""
+
+
+@cache
+def _trained(home: Path) -> Path:
+    """Two runs on one split: one with the weights of two epochs, one at another size."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_HOME", str(home))
+        kept = ("train.epochs=2", "train.batch_size=32", "checkpoint.keep_epochs=[1,2]")
+        for name, changes in (("a", kept), ("b", ("train.max_steps=8", "data.size=24", "seed=1"))):
+            train("image_folder", [*CHANGES, "split.val=0.3", *changes]).folder.rename(home / "runs" / "image_folder" / name)
+    return home / "runs"
+
+
+@pytest.fixture
+def members(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The members in this test's own $ZOO_HOME, and the recipe of their ensemble there."""
+    shutil.copytree(_trained(tmp_path_factory.getbasetemp() / "members"), home / "runs")
+    (home / "recipes").mkdir()
+    file = home / "recipes" / "together.yaml"
+    file.write_text(RECIPE, encoding="utf-8")
+    return file
+
+
+def said(model: Model, folder: Path) -> torch.Tensor:
+    found = model.predict(folder)
+    assert isinstance(found, list)
+    return torch.tensor([[*each.scores.values()] for each in found if isinstance(each, Prediction)])
+
+
+# ---------------------------------------------------------------- by a recipe
+
+
+def test_a_recipe_puts_trained_models_together(members: Path, pictures: Path) -> None:
+    run = train(members)
+    assert run.metrics["epochs"] == 0 and run.metrics["synthetic"] is True and (run.folder / "report.html").is_file()
+    with (run.folder / "tables" / "networks.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["network"] for row in rows] == [*MEMBERS, "together"]
+    assert float(rows[-1]["accuracy"]) == pytest.approx(run.metrics["val/accuracy"])
+    for name, row in zip(MEMBERS, rows, strict=False):
+        assert float(row["accuracy"]) == pytest.approx(zoo.load(name, device="cpu").metrics["val/accuracy"], abs=0.02), name
+    model = zoo.load("together", device="cpu")
+    answers = torch.stack([said(zoo.load(name, device="cpu"), pictures / "star") for name in MEMBERS[:2]])
+    third = model.task
+    assert isinstance(third, Ensemble) and third.sizes == [(32, 32), (32, 32), (24, 24)]
+    third.shares.copy_(torch.tensor([0.5, 0.5, 0]))
+    assert torch.allclose(said(model, pictures / "star"), answers.mean(0), atol=1e-6)
+
+
+def test_it_needs_its_members_no_more(members: Path, home: Path, pictures: Path, tmp_path: Path) -> None:
+    run = train(members)
+    before = said(zoo.load(run.folder, device="cpu"), pictures / "star")
+    packed = packing.pack(Run.read(run.folder), tmp_path / "together.zoo")
+    shutil.rmtree(home / "runs" / "image_folder")
+    members.unlink()
+    assert torch.equal(said(zoo.load(run.folder, device="cpu"), pictures / "star"), before)
+    assert torch.equal(said(zoo.load(packed, device="cpu"), pictures / "star"), before)
+    csv_file = tmp_path / "answers.csv"
+    assert run_command("predict", [str(packed), str(pictures / "star"), "--csv", str(csv_file)]) == 0
+    assert len(csv_file.read_text().splitlines()) == 1 + len(before)
+    assert run_command("evaluate", [str(packed), "data.workers=0"]) == 0
+
+
+def test_its_run_names_the_members_runs(members: Path, home: Path) -> None:
+    """So that better runs that come later change nothing."""
+    run = train(members, ["task.members=[image_folder, image_folder:a@2]"])
+    first, second = run.recipe.to_dict()["task"]["members"]
+    assert first.startswith("image_folder:") and second == "image_folder:a@2"
+    assert len(run.recipe.to_dict()["task"]["recipes"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (["task.members=[]"], "0 models; expected 1 to 64"),
+        (["task.members=[image_folder:z]"], "no run 'z'"),
+        (["task.members=[image_folder:a@7]"], "epoch 7"),
+        (["task.members=[mnist_vae]"], "was not trained here"),
+        (["task.weights=[1]"], "1 numbers for 3 networks"),
+        (["task.weights=[0,0,0]"], "not all of them 0"),
+        (["task.weights=[-1,1,1]"], "expected at least 0.0, found -1"),
+        (["train.engine=loop"], "set it to combine"),
+        (["data.fit=squash"], "data.fit=crop"),
+        (["data.crop=0.5"], "data.crop=0.875"),
+        (["task.recipes=[x]"], "written by training"),
+    ],
+)
+def test_what_cannot_be_is_said(members: Path, changes: list[str], words: str) -> None:
+    with pytest.raises(ZooError, match=words):
+        train(members, changes)
+    assert not list((members.parent.parent / "runs" / "together").glob("*/metrics.json"))
+
+
+def test_a_task_that_learns_is_not_made_by_it() -> None:
+    with pytest.raises(RecipeError, match="task `classification` is not made by it"):
+        Recipe.read("image_folder", ["train.engine=combine"])
+
+
+def test_members_of_another_split_are_told(members: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(members, ["split.seed=5", "task.members=[image_folder:b]"])
+    assert "WARNING: image_folder:b: this is another split" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- what validation decides
+
+
+def test_fitted_weights_are_kept(members: Path) -> None:
+    run = train(members, ["task.weights=fitted"])
+    model = zoo.load(run.folder, device="cpu")
+    assert isinstance(model.task, Ensemble)
+    shares = model.task.shares
+    assert shares.sum() == pytest.approx(1) and not torch.allclose(shares, torch.full((3,), 1 / 3), atol=1e-3)
+    equal = train(members)
+    assert run.metrics["val/loss"] <= equal.metrics["val/loss"]
+    assert "fitted on these very pictures" in (run.folder / "tables" / "index.json").read_text()
+
+
+def test_weights_are_averaged_by_architecture(members: Path, pictures: Path) -> None:
+    run = train(members, ["task.average=uniform"])
+    model = zoo.load(run.folder, device="cpu")
+    assert isinstance(model.task, Ensemble) and len(model.task.networks) == 2 and model.task.members[0] == MEMBERS[:2]
+    mean = torch.stack([zoo.load(name, device="cpu").task.state_dict()["head.1.weight"] for name in MEMBERS[:2]]).mean(0)
+    assert torch.equal(model.task.state_dict()["networks.0.head.1.weight"], mean)
+
+
+def test_batch_statistics_of_a_mean_are_measured(members: Path) -> None:
+    """They are those of the mean network on the training pictures, not the mean of two networks' statistics."""
+    model = zoo.load(train(members, ["task.average=uniform"]).folder, device="cpu")
+    name = "networks.0.backbone.net.conv1.1.running_mean"
+    found = model.task.state_dict()
+    means = [zoo.load(name_, device="cpu").task.state_dict()["backbone.net.conv1.1.running_mean"] for name_ in MEMBERS[:2]]
+    assert name in found and not torch.allclose(found[name], torch.stack(means).mean(0), atol=1e-4)
+
+
+def test_the_greedy_soup_takes_what_does_not_harm(members: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever is best alone comes first; what makes validation worse is left out, and the weights are then the best one's own."""
+    scores = iter([0.5, 0.7, 0.6])  # of the two members alone, then of both together
+    monkeypatch.setattr(combine, "_accuracy", lambda *arguments: next(scores))
+    model = zoo.load(train(members, ["task.average=greedy"]).folder, device="cpu")
+    assert "greedy soup: 1 of 2 weights" in capsys.readouterr().err
+    best = zoo.load(MEMBERS[1], device="cpu").task.state_dict()
+    assert all(torch.equal(value, model.task.state_dict()[f"networks.0.{name}"]) for name, value in best.items())
+
+
+# ---------------------------------------------------------------- by a list
+
+
+def test_a_list_is_an_ensemble(members: Path, pictures: Path) -> None:
+    model = zoo.load([*MEMBERS], device="cpu")
+    answers = torch.stack([said(zoo.load(name, device="cpu"), pictures / "star") for name in MEMBERS[:2]])
+    assert torch.allclose(said(zoo.load(MEMBERS[:2], device="cpu"), pictures / "star"), answers.mean(0), atol=1e-6)
+    assert model.labels == zoo.load(MEMBERS[0], device="cpu").labels and model.spec.size == (32, 32) and "ensemble" in repr(model)
+    assert model.split["fingerprint"] == zoo.load(MEMBERS[0], device="cpu").split["fingerprint"]
+
+
+def test_a_list_of_models_that_do_not_go_together_is_refused(members: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="0 models"):
+        zoo.load([])
+    with pytest.raises(RecipeError, match="digest of one packed file"):
+        zoo.load([*MEMBERS], sha256="0" * 64)
+    other = Path(shutil.copytree(members.parent.parent / "runs" / "image_folder" / "b", tmp_path / "b"))
+    spec = json.loads((other / "spec.json").read_text())
+    (other / "spec.json").write_text(json.dumps(spec | {"labels": spec["labels"][::-1]}))
+    with pytest.raises(RecipeError, match="in another order"):
+        zoo.load([MEMBERS[0], other], device="cpu")
+
+
+def test_pictures_that_any_member_was_trained_on_are_leaks(members: Path) -> None:
+    train("image_folder", [*CHANGES, "split.val=0.3", "split.seed=3", "train.max_steps=2"]).folder.rename(
+        members.parent.parent / "runs" / "image_folder" / "c"
+    )
+    model = zoo.load([MEMBERS[0], "image_folder:c"], device="cpu")
+    recipe = Recipe.read("image_folder", [*CHANGES, "split.val=0.3"])
+    warnings = model.split_warnings(build.loaders(build.source(recipe), recipe).split)
+    assert any("pictures in val were trained on" in warning for warning in warnings)
+
+
+# ---------------------------------------------------------------- the views
+
+
+def test_views_are_the_picture_mirrored_and_its_middle() -> None:
+    image = torch.arange(2 * 3 * 50 * 60.0).reshape(2, 3, 50, 60) / 18000
+    seen = {}
+    for views in ((), ("flip",), ("zoom",), ("flip", "zoom")):
+        stub: Any = type("Stub", (), {"views": views})()
+        seen[views] = list(Ensemble._seen(stub, image))
+    assert [len(each) for each in seen.values()] == [1, 2, 2, 4]
+    assert torch.equal(seen["flip",][1], image.flip(3)) and all(torch.equal(each[0], image) for each in seen.values())
+    zoomed = seen["zoom",][1]
+    assert zoomed.shape == image.shape
+    assert torch.allclose(zoomed.mean((2, 3)), image.mean((2, 3)), atol=1e-3) and zoomed.std() < image.std()
+
+
+def test_views_change_the_answer_and_are_averaged(members: Path, pictures: Path) -> None:
+    plain = zoo.load(train(members, ["task.members=[image_folder:b]"]).folder, device="cpu")
+    flipped = zoo.load(train(members, ["task.members=[image_folder:b]", "task.views=[flip]"]).folder, device="cpu")
+    image = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert isinstance(plain.task, Ensemble) and isinstance(flipped.task, Ensemble)
+    with torch.inference_mode():
+        expected = (plain.task.classify(image) + plain.task.classify(image.flip(3))) / 2
+        assert torch.allclose(flipped.task.classify(image), expected, atol=1e-6)
+        assert not torch.allclose(flipped.task.classify(image), plain.task.classify(image), atol=1e-4)
+
+
+# ---------------------------------------------------------------- files of strangers
+
+
+def test_a_strangers_recipes_are_checked(members: Path, tmp_path: Path) -> None:
+    """Nested ensembles, unknown networks, too many of them: refused before anything is built."""
+    packed = packing.pack(Run.read(train(members).folder), tmp_path / "together.zoo")
+    with safe_open(packed, framework="pt") as content:
+        header = json.loads(content.metadata()["zoo"])
+    recipe = Recipe.parse(header["recipe"], "packed", "together")
+    texts = list(recipe.to_dict()["task"]["recipes"])
+    inner = json.dumps({key: value for key, value in recipe.to_dict().items() if key in ("question", "data", "task", "train")})
+    cases = [
+        ([inner, *texts[1:]], "an ensemble itself"),
+        ([texts[0].replace("test_resnet", "os.system"), *texts[1:]], "os.system"),
+        (["{", *texts[1:]], "task.recipes"),
+        (texts[:2], "2 for 3 members"),
+    ]
+    for number, (changed, words) in enumerate(cases):
+        text = recipe.changed([f"task.recipes={json.dumps(changed)}"]).to_yaml()
+        file = tmp_path / f"{number}.zoo"
+        save_file(load_file(packed), file, metadata={"zoo": json.dumps(header | {"recipe": text})})
+        with pytest.raises(ZooError, match=words):
+            zoo.load(file, device="cpu")

@@ -1,0 +1,42 @@
+"""What a computation takes is counted from the time one begins to look."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from zoo import memory
+from zoo.memory import Memory
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell")
+def test_memory_of_this_process() -> None:
+    measured = Memory(CPU)
+    measured.begin()
+    kept = torch.ones(2**24)  # 64 MiB, which the allocator takes from the system and gives back
+    some, much = 2**25, 0.95 * 2**26  # the system counts in steps
+    assert much < measured.peak() < 1.3 * 2**26 and measured.now() > much
+    del kept
+    assert measured.now() < some and measured.peak() > much
+    measured.begin()
+    assert measured.peak() < some, "forgotten"
+    assert measured.free() > 2**26
+
+
+def test_a_system_that_does_not_tell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("PROCESS", "MACHINE"):
+        monkeypatch.setattr(memory, name, tmp_path / "none")
+    found = Memory(CPU)
+    found.begin()
+    assert (found.known, found.peak(), found.now(), found.free()) == (False, 0, 0, 0)
+
+
+def test_the_systems_own_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "status").write_text("Name:\tVmRSS: 7 kB\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\nThreads:\t2\n")
+    monkeypatch.setattr(memory, "PROCESS", tmp_path)
+    assert (memory.resident("VmRSS"), memory.resident("VmHWM"), memory.resident("Threads")) == (2**20, 2**21, None)
