@@ -67,6 +67,8 @@ LIGHT = (
     "reconstruct",
     "output",
     "convert",
+    "probe",
+    "ensembles",
 )
 HEAVY = ("torch", "optuna", "torchvision", "timm", "torchmetrics", "matplotlib", "sklearn", "scipy", "tensorboard")
 

@@ -171,7 +171,9 @@ def test_batch_statistics_of_a_mean_are_measured(members: Path) -> None:
     assert name in found and not torch.allclose(found[name], torch.stack(means).mean(0), atol=1e-4)
 
 
-def test_the_greedy_soup_takes_what_does_not_harm(members: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_greedy_soup_takes_what_does_not_harm(
+    members: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Whoever is best alone comes first; what makes validation worse is left out, and the weights are then the best one's own."""
     scores = iter([0.5, 0.7, 0.6])  # of the two members alone, then of both together
     monkeypatch.setattr(combine, "_accuracy", lambda *arguments: next(scores))

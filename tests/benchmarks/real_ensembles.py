@@ -2,8 +2,8 @@
 
     python tests/benchmarks/real_ensembles.py FOLDER_OF_CLASSES --weights TORCH_HOME [--write] [key=value ...]
 
-On each split three members are trained that differ in their seed alone. Told are the members' accuracies on val, that of the ensemble with equal
-weights, and that of each member by itself with the views `flip` and `zoom`; all on the same pictures, which chose each member's best epoch.
+On each split three members are trained that differ in their seed alone. Told are the members' accuracies on val, that of the ensemble with
+equal weights, and that of each member by itself with the views `flip` and `zoom`; all on the pictures that chose each member's epoch.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def main() -> None:
         "val/accuracy_with_four_views": statistics.mean(viewed),
         "val/accuracy_with_one_view": statistics.mean(single),
     }
-    note = f"274 real cut-outs in 8 classes, mean over split seeds 0-{arguments.splits - 1}, members' seeds 0-2 {' '.join(arguments.changes)}".strip()
+    splits, words = f"split seeds 0-{arguments.splits - 1}", " ".join(arguments.changes)
+    note = f"274 real cut-outs in 8 classes, mean over {splits}, members' seeds 0-2 {words}".strip()
     for name, value in found.items():
         print(f"{name} {value:.4f}")
         if arguments.write:

@@ -17,6 +17,7 @@ from zoo.backbones.se_resnet18 import SEResNet18
 from zoo.backbones.timm import TimmBackbone
 from zoo.losses.classification import focal
 from zoo.spec import DataSpec
+from zoo.tasks import answering
 from zoo.tasks.classification import Classification
 from zoo.tasks.task import Classifies, Embeds, Examples
 

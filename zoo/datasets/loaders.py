@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import multiprocessing
 import os
 import signal
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -334,12 +336,25 @@ class Loaders:
     def _options(self) -> dict[str, Any]:
         # A generator of their own: making an iterator draws a seed, which must not come from the training's stream.
         options = {"num_workers": self.workers, "collate_fn": collate, "pin_memory": self.pinned, "generator": torch.Generator()}
-        return options | ({"prefetch_factor": 4, "worker_init_fn": _leave_interrupts} if self.workers else {})
+        return options | ({"prefetch_factor": 4, "worker_init_fn": _leave_signals} if self.workers else {})
 
 
-def _leave_interrupts(number: int) -> None:
-    """Ctrl-C reaches every process of a terminal; the training process decides what becomes of it."""
+def _leave_signals(number: int) -> None:
+    """Signals often reach every process: Ctrl-C those of a terminal, `timeout` and schedulers those of a job. The training process decides
+    what becomes of them, and ends its workers itself.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if not hasattr(signal, "sigwaitinfo"):  # Windows, macOS
+        return
+    parent, deadly = multiprocessing.parent_process(), {signal.SIGTERM, signal.SIGUSR1}
+    signal.pthread_sigmask(signal.SIG_BLOCK, deadly)
+
+    def wait() -> None:
+        while parent is None or signal.sigwaitinfo(deadly).si_pid != parent.pid:
+            pass
+        os._exit(0)  # as PyTorch's own handler does: any other code would be taken for a crash
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 class _Checked:
