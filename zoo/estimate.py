@@ -80,6 +80,8 @@ class TooLargeError(Exception):
 
 def described(task: Task, data: Loaders, recipe: Recipe) -> str:
     """The estimate in words, or why there is none."""
+    if not task.learns:
+        return "none: nothing is learnt, its parts are trained already"
     try:
         return str(estimate(task, data, recipe))
     except TooLargeError as error:

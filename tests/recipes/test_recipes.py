@@ -38,7 +38,7 @@ LEARNING = [name for name in RECIPES if f"\n  engine: {JOINING}\n" not in TEXTS[
 """The others put models of these together and learn nothing."""
 EXPECTING = [name for name in LEARNING if "\nexpect:\n" in TEXTS[name]]
 """The others wait for weights that cannot be had everywhere, and say that they are not measured."""
-EXTRA = {"hardhat_centernet_mmdet": "mmdet"}
+EXTRA = dict.fromkeys(("hardhat_centernet_mmdet", "hardhat_yolov3_mmdet"), "mmdet")
 """Recipes that need a package beyond zoo's own."""
 TRAINABLE = [
     pytest.param(name, marks=pytest.mark.skipif(name in EXTRA and not find_spec(EXTRA[name]), reason=f"needs zoo[{EXTRA.get(name)}]"))
