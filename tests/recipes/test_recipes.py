@@ -152,12 +152,13 @@ def test_learns_one_batch(name: str) -> None:
     recipe, data = read(name, "data.augment=[]"), loaders(name, "data.augment=[]")
     batch = to_device(next(data.stream()), torch.device("cpu"))
     fresh = build.task(recipe, data.spec)
-    goal = 0.5 if len(fresh.players()) == 1 else 0.7  # of several each learns against the others as they are, from noise drawn anew
+    # Of several each learns against the others as they are, from noise drawn anew.
+    goal, most = (0.5, 60) if len(fresh.players()) == 1 else (0.7, 150)
     for player in fresh.players():
         task = copy.deepcopy(fresh).train()
         optimizer = torch.optim.Adam(task.players()[player].parameters(), 1e-3)
         losses: list[float] = []
-        while len(losses) < 60 and not (losses and losses[-1] < goal * losses[0]):
+        while len(losses) < most and not (losses and losses[-1] < goal * losses[0]):
             optimizer.zero_grad()
             loss = task.losses(batch, player)["loss"]
             loss.backward()
