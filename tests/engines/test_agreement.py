@@ -248,13 +248,13 @@ def by_hand(setting: str) -> dict[str, Any]:
     for step, batch in enumerate(islice(Memory().stream(), 15)):
         net.start_batch(step)
         ready = batch | {"image": batch["image"].float() / 255}
-        for player, optimizer in optimizers.items():
+        for player in net.players():
             losses = net.losses(ready, player)
             net.zero_grad()
             if losses:
                 losses["loss"].backward()
-                optimizer.step()
-    moments = {player: list(optimizer.state_dict()["state"].values()) for player, optimizer in optimizers.items()}
+                optimizers[player].step()
+    moments = {player: list(optimizers[player].state_dict()["state"].values()) for player in net.players()}
     return {"losses": calls, "weights": dict(net.state_dict()), "optimizers": moments}
 
 
