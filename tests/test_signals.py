@@ -13,7 +13,7 @@ import pytest
 from trained import CHANGES
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 75)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGUSR1, 75, marks=pytest.mark.slow)])
 def test_a_signal_to_the_whole_group_saves_and_stops(number: int, code: int, home: Path) -> None:
     words = [sys.executable, "-m", "zoo.train", "image_folder", *CHANGES, "data.workers=2", "train.epochs=500", "train.engine=loop"]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)

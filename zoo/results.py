@@ -85,7 +85,7 @@ def write_results(task: Task, data: Loaders, run: Run, peak: float | None = None
         "epochs": history[-1]["epoch"] if history else 0,
         "best_epoch": run.checkpoints.manifest.best or None,
         "seconds": round(sum(row["seconds"] for row in history), 1),
-        "train_seconds": round(sum(row["train_seconds"] for row in history), 1),  # without the measuring after each epoch
+        "train_seconds": round(sum(row["train_seconds"] for row in history), 3),  # without the measuring after each epoch
         "megabytes": round((run.folder / "weights.safetensors").stat().st_size / 1e6, 3),
         **prediction_cost(task, data),
         "weights_sha256": digest,

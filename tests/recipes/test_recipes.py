@@ -40,10 +40,15 @@ EXPECTING = [name for name in LEARNING if "\nexpect:\n" in TEXTS[name]]
 """The others wait for weights that cannot be had everywhere, and say that they are not measured."""
 EXTRA = dict.fromkeys(("hardhat_centernet_mmdet", "hardhat_yolov3_mmdet"), "mmdet")
 """Recipes that need a package beyond zoo's own."""
+ALIKE = [
+    f"mpii_{network}" for network in ("dinov2", "mobilenetv3", "resnet18", "resnet34", "resnet50", "resnet101", "squeezenet", "tinyvit")
+]
+"""Recipes that differ from `mpii_activity` in their network: what engines, resuming and reports do with it is left to the second tier."""
 TRAINABLE = [
     pytest.param(name, marks=pytest.mark.skipif(name in EXTRA and not find_spec(EXTRA[name]), reason=f"needs zoo[{EXTRA.get(name)}]"))
     for name in LEARNING
 ]
+WHOLE = [pytest.param(*one.values, marks=[*one.marks, *([pytest.mark.slow] if one.values[0] in ALIKE else [])]) for one in TRAINABLE]
 SMALL = ["data.synthetic=always", "data.size=48", "data.workers=0", "train.batch_size=16", "train.max_steps=20", "train.device=cpu"]
 RANDOM = ["backbone.pretrained=false"]  # what can be fetched must not decide what a test measures
 FIRST = 5
@@ -199,7 +204,7 @@ def _interrupted_and_resumed(name: str) -> Run:
     return train(name, resume=run.folder)
 
 
-@pytest.mark.parametrize("name", TRAINABLE)
+@pytest.mark.parametrize("name", WHOLE)
 def test_resumed_run_is_finished_and_reported(name: str, finished: dict[str, Run]) -> None:
     run = finished[name]
     assert run.metrics["synthetic"] is True
@@ -210,13 +215,13 @@ def test_resumed_run_is_finished_and_reported(name: str, finished: dict[str, Run
     assert (run.folder / "figures" / "samples.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("name", TRAINABLE)
+@pytest.mark.parametrize("name", WHOLE)
 @pytest.mark.usefixtures("unmeasured")
 def test_unbroken_run_has_the_same_weights(name: str, finished: dict[str, Run]) -> None:
     assert trained(name, loaders(name, *few(name)), "train.max_steps=6", *few(name)) == finished[name].metrics["weights_sha256"]
 
 
-@pytest.mark.parametrize("name", TRAINABLE)
+@pytest.mark.parametrize("name", WHOLE)
 @pytest.mark.usefixtures("unmeasured")
 def test_three_steps_are_the_same_under_every_engine(name: str) -> None:
     own = STAND_IN.get(name, [])
@@ -227,7 +232,7 @@ def test_three_steps_are_the_same_under_every_engine(name: str) -> None:
 
 
 def test_a_stranger_process_loads_them_all(finished: dict[str, Run]) -> None:
-    runs = [finished[name] for name in LEARNING if name not in EXTRA]
+    runs = [finished[name] for name in LEARNING if name not in EXTRA and name not in ALIKE]
     folders = [str(run.folder) for run in runs]
     done = subprocess.run([sys.executable, "-c", STRANGER, *folders], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
