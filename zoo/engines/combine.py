@@ -51,6 +51,7 @@ class Combine(Engine):
             task.shares.copy_(fitted(found.predictions["answers"], found.truth["label"], task.combine))
         told = ", ".join(f"{members[0]} {share:.2f}" for members, share in zip(task.members, task.shares.tolist(), strict=True))
         say(f"ensemble: {told}")
+        run.write_text("history.jsonl", "")  # no epochs, which is not the same as a history that was lost
 
 
 def _member(name: str, data: Loaders, device: torch.device) -> Model:
