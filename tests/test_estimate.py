@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from alone import alone
 from small import Convolution, recipe, same, spec
 from small import Memory as InMemory
 from small_tasks import Game
@@ -237,6 +238,7 @@ class Hungry(Classification):
 
 
 @linux
+@alone
 def test_temporaries_of_a_step_count() -> None:
     found = estimated(Kept(batch_size=8), task=Hungry(spec(), Convolution())).memory
     assert found is not None and 0.9 * 8 * 2**24 < found < 2.5 * 8 * 2**24, "libraries may be loaded meanwhile"

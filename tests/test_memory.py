@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from alone import alone
 
 from zoo import memory
 from zoo.memory import Memory
@@ -15,6 +16,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell")
+@alone
 def test_memory_of_this_process() -> None:
     measured = Memory(CPU)
     measured.begin()
