@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo import registry
+from zoo import ensembles, registry
 from zoo.errors import DataError, RecipeError
 from zoo.progress import say
 from zoo.recipe import Recipe, options
@@ -80,10 +80,8 @@ def task(recipe: Recipe, spec: DataSpec, trained: bool = False) -> Task:
     arguments: dict[str, Any] = options(recipe.task)
     if "trained" in registry.arguments("tasks", recipe.task.name):  # one that fetches weights itself
         arguments["trained"] = trained
-    if "networks" in registry.arguments("tasks", recipe.task.name):  # one over trained models
-        from zoo.ensembles import networks
-
-        arguments["networks"] = networks(recipe, spec)
+    if ensembles.is_ensemble(recipe):
+        arguments["networks"] = ensembles.networks(recipe, spec)
     if cls.form is not None:
         arguments["backbone"] = backbone(recipe, spec, cls, trained)
     elif recipe.backbone is not None:
