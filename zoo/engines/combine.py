@@ -84,7 +84,8 @@ def _average(network: Task, models: Sequence[Model], how: str, data: Loaders, de
         reached = _accuracy(network, data, device)
         if reached >= best:
             kept, best = tried, reached
-    _pour(network, kept, data, device)
+    if kept is not tried:  # else the network has them already
+        _pour(network, kept, data, device)
     say(f"greedy soup: {len(kept)} of {len(models)} weights, val/accuracy {best:.4f}, the best alone {max(alone):.4f}")
 
 
