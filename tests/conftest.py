@@ -6,6 +6,12 @@ from pathlib import Path
 import pytest
 
 
+def pytest_configure() -> None:
+    """Worker processes share the cores: one thread each, unless told. No test has imported torch yet."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(scope="session")
 def data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """$ZOO_DATA, one folder for the whole session."""

@@ -114,12 +114,14 @@ def test_no_batches_at_all() -> None:
 
 # ---------------------------------------------------------------- a whole small run, its results, and measuring it again
 
+# Not 16 pixels: of a 3x3 convolution with stride 2 over one pixel, oneDNN (torch 2.15, bf16 on a CPU) leaves the gradients of the taps that lie
+# outside uninitialised, and now and then one of them is NaN.
 TEXT = """
 question: Red or blue?
 data:
   name: image_folder
   root: {root}
-  size: 16
+  size: 32
   workers: 0
   synthetic: never
 backbone:
@@ -167,7 +169,7 @@ def finished(colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_results(finished: Run) -> None:
     metrics, rows = finished.metrics, finished.history()
-    assert finished.finished and finished.spec.size == (16, 16)
+    assert finished.finished and finished.spec.size == (32, 32)
     best = min(rows, key=lambda row: row["val/loss"])
     assert best["epoch"] == 2, "the first would be no test"
     assert metrics["best_epoch"] == best["epoch"] and metrics["epochs"] == 2
