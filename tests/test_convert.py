@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,17 @@ def test_pictures(tmp_path: Path, how: str) -> None:
     old, new = tmp_path / "a" / "images" / "a.png", tmp_path / "b" / "images" / "a.png"
     assert new.exists() == (how != "none") and (how == "none" or header_size(new) == annotated.SIZE)
     assert how == "none" or (new.samefile(old) == (how == "link") and not new.is_symlink())
+
+
+def test_pictures_that_cannot_be_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def other_disk(old: Path, new: Path) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    data_set(tmp_path / "a")
+    monkeypatch.setattr(os, "link", other_disk)
+    with pytest.raises(ZooError, match=r"a\.png cannot be linked to .*another disk; use --pictures copy"):
+        command(tmp_path / "a", tmp_path / "b", "--from", "voc", "--to", "coco", "--pictures", "link")
+    assert not (tmp_path / "b").exists()
 
 
 def test_faults_are_named_or_mended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -135,12 +135,22 @@ def _check(found: Annotated) -> None:
 
 def _put(picture: Path, to: Path, how: str) -> None:
     """Copy a picture, link it, or leave it where it is."""
+    import errno
     import os
     import shutil
 
-    if how != "none":
-        to.parent.mkdir(parents=True, exist_ok=True)
+    from zoo.errors import ZooError, shown
+
+    if how == "none":
+        return
+    to.parent.mkdir(parents=True, exist_ok=True)
+    try:
         (os.link if how == "link" else shutil.copyfile)(picture.resolve(), to)
+    except OSError as error:
+        if how == "copy" or error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+            raise
+        reason = "it lies on another disk" if error.errno == errno.EXDEV else error.strerror
+        raise ZooError(f"--pictures link: {shown(picture)} cannot be linked to {shown(to)}: {reason}; use --pictures copy") from error
 
 
 def _tell(found: Annotated, notes: list[str], form: str) -> None:

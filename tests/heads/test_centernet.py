@@ -123,6 +123,14 @@ def test_lateral_maps_are_added() -> None:
         assert [not torch.equal(head([*maps[:n], maps[n] + 1, *maps[n + 1 :]]).heat, before) for n in range(5)] == wanted
 
 
+def test_of_maps_of_one_stride_the_deepest_is_added() -> None:
+    maps = [torch.randn(1, channels, side, side) for channels, side in ((4, 8), (6, 8), (8, 4))]
+    head = CenterHead((4, 6, 8), (8, 8, 16), 1, widths=(6,), width=4, lateral=True).eval()
+    before = head(maps).heat
+    assert torch.equal(head([maps[0] + 1, *maps[1:]]).heat, before)
+    assert not torch.equal(head([maps[0], maps[1] + 1, maps[2]]).heat, before)
+
+
 @pytest.mark.parametrize(("strides", "widths"), [((16, 16, 16), (8, 6, 4)), ((4, 8), ())])
 def test_lateral_maps_that_are_not_there_are_refused(strides: tuple[int, ...], widths: tuple[int, ...]) -> None:
     """A ViT's maps are all of one stride: the option would do nothing."""

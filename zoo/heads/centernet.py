@@ -95,6 +95,7 @@ class CenterHead(nn.Module):
                     "take another backbone, such as resnet18, or set lateral to false"
                 )
         self.strides = tuple(strides)
+        self.places = {stride: place for place, stride in enumerate(strides)}  # of maps of one stride the deepest
         self.heat, self.size, self.offset = (_branch((channels[-1], *widths)[-1], width, outputs) for outputs in (labels, 2, 2))
         _begin(self.heat, self.size, self.offset)
 
@@ -106,7 +107,7 @@ class CenterHead(nn.Module):
             if number % LAYERS == 0:
                 stride //= 2
                 if str(stride) in self.sides:
-                    x = x + self.sides[str(stride)](maps[self.strides.index(stride)])
+                    x = x + self.sides[str(stride)](maps[self.places[stride]])
         return Maps(self.heat(x), self.size(x), self.offset(x))
 
 
