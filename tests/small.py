@@ -84,6 +84,7 @@ class Memory:
         self.batches = samples // batch_size
         self.workers = 0
         self.source = SimpleNamespace(root=Path("memory"))
+        self.spec = SimpleNamespace(labels=LABELS)
         self.drawn: list[tuple[int, int]] = []
 
     def batch(self, rows: Tensor) -> Batch:
@@ -104,6 +105,9 @@ class Memory:
         assert part == "val"
         me = ranks() if shared else Ranks()
         return [self.batch(rows) for rows in torch.arange(me.rank, len(self.label), me.world).split(8)]
+
+    def parts(self) -> dict[str, list[Any]]:
+        return {"val": [SimpleNamespace(id=f"{row}.png") for row in range(len(self.label))]}
 
     def fingerprint(self) -> str:
         return f"{self.label.tolist()}"

@@ -31,7 +31,7 @@ ONLY = {
     "pickle": {"zoo/backbones/weights.py", "zoo/tasks/mmdet_weights.py"},  # for the name of the error that torch's safe loading raises
 }
 PURE = ("heads", "losses", "metrics", "figures", "backbones", "datasets")
-LEAVES = {"zoo.errors", "zoo.fetching", "zoo.spec", "zoo.progress", "zoo.paths", "zoo.ranks"}
+LEAVES = {"zoo.cells", "zoo.errors", "zoo.fetching", "zoo.nearest", "zoo.spec", "zoo.progress", "zoo.paths", "zoo.ranks"}
 LIGHT = (
     "__init__",
     "__main__",
@@ -53,6 +53,9 @@ LIGHT = (
     "new",
     "report",
     "predict",
+    "doctor",
+    "mine",
+    "capture",
     "evaluate",
     "describe",
     "pack",

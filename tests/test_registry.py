@@ -111,6 +111,8 @@ def test_the_form_of_a_task_is_read_from_its_text() -> None:
         ("tuple[int, float]", tuple[int, float]),
         ("tuple[str, ...]", tuple[str, ...]),
         ("tuple[int]", tuple[int]),
+        ("dict[str, float]", dict[str, float]),
+        ("dict[str, dict[str, str | None] | Literal['a']] | None", dict[str, dict[str, str | None] | Literal["a"]] | None),
         ("Annotated[float, Ge(0), Lt(1)]", Annotated[float, annotated_types.Ge(0), annotated_types.Lt(1)]),
         ("tuple[Annotated[int, Gt(-1)], ...] | str", tuple[Annotated[int, annotated_types.Gt(-1)], ...] | str),
     ],
@@ -127,6 +129,9 @@ def test_the_language_of_options(text: str, expected: Any) -> None:
     [
         "list[int]",
         "dict",
+        "dict[int, str]",
+        "dict[str, Path]",
+        "dict[str]",
         "Path",
         "'int'",
         "os.PathLike",

@@ -251,6 +251,29 @@ def test_a_number_from_the_part_that_chose_the_epoch_is_called_optimistic(tmp_pa
     assert "Best epoch 1 of 2, 1 min." in tested
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "also chose the members’ best epochs, as far as they share this split: an optimistic number."),
+        ({"weights": "fitted"}, "also chose the members’ best epochs and how they are put together, as far"),
+        ({"average": "greedy"}, "best epochs and how they are put together"),
+    ],
+)
+def test_an_ensemble_chose_no_epoch(tmp_path: Path, options: dict[str, str], words: str) -> None:
+    task = {"name": "ensemble", "members": ["a", "b"], "weights": "equal", "average": "none"} | options
+    text = page(make_run(tmp_path / "run", {"task": task})).text
+    assert words in text and "chose the best epoch:" not in text
+
+
+def test_the_main_settings_are_a_table(tmp_path: Path) -> None:
+    recipe = {"train": {"lr": 0.25, "optimizer": {"name": "sgd <b>"}}, "data": {"size": [8, 9], "augment": [{"name": "flip"}, "turn", [1]]}}
+    odd = {"backbone": {"pretrained": False, "name": {"name": [1]}}}
+    text = "".join(page(make_run(tmp_path / "run", recipe | odd)).text.partition("As it was run")[2].partition("recipe.yaml")[0].split())
+    for words in ("train.lr0.25", "train.optimizersgd<b>", "data.size8,9", "data.augmentflip,turn", "backbone.pretrainedfalse"):
+        assert words in text
+    assert "backbone.name" not in text
+
+
 def test_costs_are_said_as_far_as_they_are_known(tmp_path: Path) -> None:
     costs: dict[str, Any] = {"megabytes": 8.94, "milliseconds": 21.34, "parameters": 2_230_277, "macs": 312_900_000}
     text = page(make_run(tmp_path / "a", **costs, train_seconds=150.0, peak_megabytes=812.3)).text

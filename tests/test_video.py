@@ -43,7 +43,7 @@ def picture(place: int, size: tuple[int, int] = SIZE) -> Picture:
 
 def write(path: Path, frames: int, size: tuple[int, int] = SIZE) -> Path:
     """A video as a camera might leave it, by OpenCV alone."""
-    module._opencv()  # which must be told at first use what not to print
+    module.opencv()  # which must be told at first use what not to print
     codec = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}[path.suffix]
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), RATE, size)
     assert writer.isOpened()
@@ -362,6 +362,7 @@ def test_all_frames_are_watched_in_order(batch_size: int, folder: Path) -> None:
     assert all(abs(edge - number + 1) <= 2 for number, edge in found)
     assert max(sizes) == min(batch_size, 20) and sum(sizes) == 20
     assert 0 < done.inside < done.seconds
+    assert len(done.waits) == 20 and min(done.waits) > 0 and max(done.waits) < done.seconds
 
 
 def test_ctrl_c_ends_as_the_videos_end_does() -> None:
@@ -375,6 +376,26 @@ def test_ctrl_c_ends_as_the_videos_end_does() -> None:
 
     done = watch(opened(*[SIZE] * 500), detect, lambda frame, edge: found.append(frame.number), 2)
     assert done.interrupted and done.frames == len(found) and found == list(range(1, len(found) + 1)) and len(found) < 500
+
+
+def test_who_watches_may_end_it() -> None:
+    answers = iter([True, True, False])
+    done = watch(opened(*[SIZE] * 30), edges, lambda frame, edge: None, 2, lambda: next(answers))
+    assert done.interrupted and done.frames == 6
+
+
+def test_the_latency_is_a_median_and_a_percentile() -> None:
+    waits = [0.01] * 90 + [0.5] * 10
+    assert Watched(100, 4.7, 60.0, 51.0, waits=waits).latency == (
+        "latency 10 ms from a frame taken to what is found in it (median), 500 ms (95th percentile)"
+    )
+    assert Watched(0, 0.0, 1.0, 0.0).latency == ""
+
+
+def test_a_frame_knows_when_it_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([5.0, 6.5, 7.0])
+    monkeypatch.setattr("zoo.video.time.perf_counter", lambda: next(clock))
+    assert [frame.taken for frame in opened(SIZE, SIZE).frames()] == [5.0, 6.5]
 
 
 def test_the_report_is_plain() -> None:

@@ -12,22 +12,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo import box_files
+from zoo import box_files, footage
 from zoo.alarm import Alarm
 from zoo.box_files import Seen, Write
 from zoo.datasets.pictures import read_picture
-from zoo.errors import DataError, RecipeError, shown
+from zoo.errors import RecipeError, shown
 from zoo.nearest import nearest
 from zoo.predict import BATCH, png_names
-from zoo.progress import say, track
-from zoo.video import Frame, Picture, Video, open_camera, open_video, refuse_film
-from zoo.watch import Watched, watch
+from zoo.progress import track
+from zoo.video import Frame, Picture
+from zoo.watch import watch
 
 if TYPE_CHECKING:
     from zoo.model import Detections, Model
 
-VIDEO_BATCH = 4
-"""Frames of a video file that go through the network at once, if nothing is said; a camera's go one by one."""
 ALARM_FRAMES = 5
 
 
@@ -52,24 +50,15 @@ def video(model: Model, arguments: argparse.Namespace) -> int:
     """Boxes of a video or a camera, to where the options say; ends with 130 if Ctrl-C ended a file."""
     alarm = _alarm(arguments, model)
     if arguments.drawn:
-        _refuse_no_film(arguments)
-    default = 1 if arguments.video is None else VIDEO_BATCH
-    batch_size = default if arguments.batch_size is None else arguments.batch_size
-    if batch_size < 1:
-        raise RecipeError(f"--batch-size {batch_size}: expected a whole number from 1 on, such as {default}")
-    source = open_camera(arguments.camera) if arguments.video is None else open_video(arguments.video)
-    with source as opened:
+        footage.refuse_no_film(arguments)
+    batch_size = footage.batch_size(arguments, footage.VIDEO_BATCH)
+    with footage.source(arguments) as opened:
         outputs = _files(arguments, model, ("frame", "seconds"), "the frame's number, from 1 on")
         if arguments.drawn:  # first, so that it is finished last: where the disk is full, the small files are whole by then
             outputs.insert(0, box_files.drawn_film(arguments.drawn, opened.rate, opened.live, model.labels))
         with _all([*outputs, _alarms(alarm)] if alarm else outputs) as write:
             done = watch(opened, partial(_detect, model, arguments.threshold), partial(_write, write), batch_size)
-        own = f" (its own rate is {opened.rate:g})" if opened.rate else ""
-        say(f"{opened.name}: {done}{own}")
-        if not done.interrupted:
-            _say_lacking(opened, done)
-    if done.interrupted and not opened.live:
-        raise KeyboardInterrupt
+        footage.end(opened, done)
     return 0
 
 
@@ -151,28 +140,3 @@ def _announce(line: str | None) -> None:
         if sys.stderr.isatty():  # a bar may stand there
             print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
         print(line, flush=True)
-
-
-# ---------------------------------------------------------------- what is wrong with a video
-
-
-def _refuse_no_film(arguments: argparse.Namespace) -> None:
-    """Raise RecipeError where no film can be written, before the work."""
-    path: Path = arguments.drawn
-    refuse_film(path)
-    if (path.exists() and not path.is_file()) or not path.parent.is_dir():
-        reason = "is no file" if path.exists() else f"there is no folder {path.parent}"
-        raise RecipeError(f"--drawn {path}: {reason}; expected a video to write, in a folder that exists")
-    if arguments.video is not None and path.resolve() == arguments.video.resolve():
-        raise RecipeError(f"--drawn {path}: this is the video that was given, and would be written over; choose another file")
-
-
-def _say_lacking(opened: Video, done: Watched) -> None:
-    """Say what is missing in a video that was seen to its end; raises DataError if it is the end."""
-    if opened.live:
-        raise DataError(f"{opened.name}: it gave no more frames; what was asked for is written up to there: see that it is connected")
-    lacking, cut = opened.lacking(done.frames, done.last)
-    if cut:
-        raise DataError(f"{lacking}: it is truncated or broken; what was asked for is written up to there: copy the video again")
-    if lacking:
-        say(f"{lacking}: it may be broken")

@@ -29,8 +29,8 @@ class Evaluation:
     """What came of an evaluation.
 
     Attributes:
-        metrics: name -> value.
-        details: the task's details of its metrics.
+        metrics: name -> value, the task's main one first.
+        details: the task's details of its metrics; where processes share, a classifier's alone.
         truth, predictions: fields of the batches and predictions, joined over the samples, but for large ones; on the CPU. Empty
             unless asked to keep them.
     """
@@ -61,6 +61,7 @@ def evaluate(
     from zoo.datasets.loaders import to_device
     from zoo.progress import track
     from zoo.ranks import ranks
+    from zoo.tasks.task import Classifies
 
     metrics = task.metrics().to(device)
     for metric in metrics.values(copy_state=False):
@@ -77,12 +78,18 @@ def evaluate(
                 metrics.update(predictions, moved)
                 if keep:
                     kept.append((_light(batch), _light(predictions)))
-            computed = {name: float(value) for name, value in metrics.compute().items()}
-            details = {} if shared else task.details(metrics)  # they are of what this process counted
+            computed = _ordered({name: float(value) for name, value in metrics.compute().items()}, task.main)
+            # They are of what this process counted; only a classifier's are of all.
+            details = {} if shared and not isinstance(task, Classifies) else task.details(metrics)
     finally:
         task.train(training)
     truth, said = _join([fields for fields, _ in kept]), _join([predictions for _, predictions in kept])
     return Evaluation(computed, details, truth, said)
+
+
+def _ordered(values: dict[str, float], main: str) -> dict[str, float]:
+    """The main metric first, losses and mean scores last; torchmetrics orders by the alphabet."""
+    return {name: values[name] for name in sorted(values, key=lambda name: (name != main, name.endswith(("loss", "_score"))))}
 
 
 @contextmanager

@@ -23,7 +23,7 @@ SHOWN_BOXED = 8
 
 
 def overview(data: Loaders) -> dict[str, Drawing]:
-    """The counts of each group, class or kind of box, and a grid of training pictures."""
+    """The counts of each group, class or kind of box, and a grid of training pictures; where they are classified, of validation too."""
     return _counts(data) | _samples(data)
 
 
@@ -83,7 +83,19 @@ def _samples(data: Loaders) -> dict[str, Drawing]:
     if broken := [sample["error"] for sample in samples if "error" in sample]:
         raise broken[0]
     caption = f"As the model sees them; {len(data.parts()['train']):,} in all."
-    return {"samples": Drawing("Training pictures", _grid(samples, data.spec.labels), caption)}
+    drawn = {"samples": Drawing("Training pictures", _grid(samples, data.spec.labels), caption)}
+    return drawn | (_validated(data) if data.spec.truth == "label" and data.spec.counts else {})
+
+
+def _validated(data: Loaders) -> dict[str, Drawing]:
+    """Validation pictures with their labels, evenly chosen."""
+    pictures, count = data.pictures("val"), len(data.parts()["val"])
+    places = [place * count // min(SHOWN, count) for place in range(min(SHOWN, count))]
+    samples = [pictures[place] for place in places]
+    if broken := [sample["error"] for sample in samples if "error" in sample]:
+        raise broken[0]
+    caption = f"As the model sees them, without augmentation; {count:,} in all."
+    return {"samples_val": Drawing("Validation pictures", _grid(samples, data.spec.labels), caption)}
 
 
 def _grid(samples: Sequence[dict[str, Any]], labels: Sequence[str]) -> Figure:

@@ -1,4 +1,4 @@
-"""Predict pictures, folders or, with a detector, a video or a camera.
+"""Predict pictures, folders or, with a classifier or a detector, a video or a camera.
 
 python -m zoo.predict RUN FOLDER
 python -m zoo.predict RUN FOLDER --csv predictions.csv
@@ -7,6 +7,7 @@ python -m zoo.predict RUN FOLDER --masks masks
 python -m zoo.predict RUN FOLDER --drawn drawn --json boxes.jsonl --coco results.json
 python -m zoo.predict RUN --video site.mp4 --drawn drawn.mp4 --alarm head --alarm-frames 5
 python -m zoo.predict RUN --camera 0 --alarm head
+python -m zoo.predict RUN --camera 0 --box 220,80,420,280 --json labels.jsonl
 """
 
 from __future__ import annotations
@@ -28,11 +29,16 @@ BATCH = 32
 """Pictures that go through the network at once, if nothing is said."""
 
 FOREIGN = (
-    ("submission", "classes", "writes none"),
-    ("masks", "masks", "makes no masks"),
-    *((option, "boxes", "finds no boxes") for option in ("json", "coco", "drawn", "threshold", "video", "camera", "alarm", "alarm-frames")),
+    ("submission", ("classes",), "writes none"),
+    ("masks", ("masks",), "makes no masks"),
+    *((option, ("boxes",), "finds no boxes") for option in ("coco", "alarm", "alarm-frames")),
+    *((option, ("boxes", "classes"), "finds no boxes and no classes") for option in ("json", "drawn", "threshold", "video", "camera")),
+    *((option, ("classes",), "gives frames no labels") for option in ("box", "smooth", "preview")),
 )
-"""Option, what the models it is for say, and what is to be said of others."""
+"""Option, the kinds of model it is for, and what is to be said of others."""
+
+FRAMES = ("json", "drawn", "threshold", "box", "smooth", "preview")
+"""Options that a classifier has for frames alone."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,30 +63,42 @@ def main(argv: Sequence[str] | None = None) -> int:
         from zoo import detecting
 
         return detecting.pictures(model, files, arguments) if files else detecting.video(model, arguments)
+    if kind == "classes" and not files:
+        from zoo import live
+
+        return live.video(model, arguments)
     arguments.batch_size = BATCH if arguments.batch_size is None else arguments.batch_size
     return (_segment if kind == "masks" else _classify)(model, files, arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="zoo predict", description="Predict pictures, folders or, with a detector, a video or a camera, with a trained model."
-    )
+    parser = argparse.ArgumentParser(prog="zoo predict", description="Predict pictures, folders, a video or a camera with a trained model.")
     parser.add_argument("run", help="run folder, packed file, or the name of a trained recipe")
     parser.add_argument("pictures", nargs="*", type=Path, help="picture files and folders")
     parser.add_argument("--csv", metavar="FILE", type=Path, help="write what would be printed there")
-    parser.add_argument("--batch-size", type=int, help=f"pictures at once: {BATCH} by default, 4 of a video, 1 of a camera")
+    parser.add_argument("--batch-size", type=int, help=f"pictures at once: {BATCH} by default; frames: 1, of a video with a detector 4")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    frames = parser.add_argument_group("videos and cameras, of a classifier or a detector")
+    frames.add_argument("--video", metavar="FILE", type=Path, help="go through a video instead of pictures")
+    frames.add_argument("--camera", metavar="N", type=int, help="or through what a camera sees, until Ctrl-C")
+    frames.add_argument("--json", metavar="FILE", type=Path, help="write a JSON object a line, for each frame; a detector for pictures too")
+    frames.add_argument(
+        "--drawn", metavar="PLACE", type=Path, help="draw what is found: an .mp4 or .avi for a video; of a detector a folder for pictures"
+    )
+    frames.add_argument(
+        "--threshold", metavar="SCORE", type=float, help="from which score on a box or a frame's label counts, instead of the model's own"
+    )
     classes = parser.add_argument_group("classification")
     classes.add_argument("--submission", metavar="FILE", type=Path, help="write the data set's own submission file, with its ids")
+    classes.add_argument("--box", metavar="L,T,R,B", help="of a video: look at this part of its frames, in pixels")
+    classes.add_argument("--smooth", metavar="SECONDS", type=float, help="over which labels of frames are averaged (0.3); 0 does not")
+    classes.add_argument(
+        "--preview", action=argparse.BooleanOptionalAction, default=None, help="show the frames in a window, where there is a screen (yes)"
+    )
     masks = parser.add_argument_group("segmentation")
     masks.add_argument("--masks", metavar="FOLDER", type=Path, help="write a mask for each picture there")
     boxes = parser.add_argument_group("detection")
-    boxes.add_argument("--video", metavar="FILE", type=Path, help="go through a video instead of pictures")
-    boxes.add_argument("--camera", metavar="N", type=int, help="or through what a camera sees, until Ctrl-C")
-    boxes.add_argument("--threshold", metavar="SCORE", type=float, help="from which score on a box counts, instead of the model's own")
-    boxes.add_argument("--json", metavar="FILE", type=Path, help="write a JSON object a line, for each picture or frame")
     boxes.add_argument("--coco", metavar="FILE", type=Path, help="write COCO's format of results")
-    boxes.add_argument("--drawn", metavar="PLACE", type=Path, help="draw the boxes: a folder for pictures, an .mp4 or .avi for a video")
     boxes.add_argument("--alarm", metavar="CLASS", help="of a video: print a line when this class is seen, and when it has gone")
     boxes.add_argument("--alarm-frames", metavar="N", type=int, help="in so many frames running (5)")
     return parser
@@ -89,11 +107,20 @@ def _parser() -> argparse.ArgumentParser:
 def _refuse_foreign(arguments: argparse.Namespace, model: Model, kind: str) -> None:
     """Raise RecipeError for an option that is of another kind of model."""
     name = f"{model.recipe.name} ({model.recipe.task.name})"
-    for option, owner, lack in FOREIGN:
-        if owner != kind and getattr(arguments, option.replace("-", "_")) is not None:
+    given = {option for option, _, _ in FOREIGN if getattr(arguments, option.replace("-", "_")) is not None}
+    for option, owners, lack in FOREIGN:
+        if kind not in owners and option in given:
             if (option, kind) == ("submission", "masks"):
                 raise RecipeError("--submission: a segmentation writes none; take --masks FOLDER or --csv FILE")
             raise RecipeError(f"--{option}: {name} {lack}; leave it out")
+    if kind == "classes" and arguments.pictures:
+        for option in FRAMES:
+            if option in given:
+                raise RecipeError(
+                    f"--{option}: of a classifier it goes with --video or --camera; of pictures take --csv FILE, or leave it out"
+                )
+    if not arguments.pictures and "submission" in given:
+        raise RecipeError("--submission: is written of pictures; of a video or a camera take --csv FILE or --json FILE")
 
 
 def _classify(model: Model, files: Sequence[Path], arguments: argparse.Namespace) -> int:

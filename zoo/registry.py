@@ -312,7 +312,7 @@ _BOUNDS: Mapping[str, Any] = {name: getattr(annotated_types, name) for name in (
 
 
 def _type(node: ast.expr | None) -> Any:
-    """The type an annotation says: `bool int float str None Literal[...] tuple[...] Annotated[..., Ge(0)]` and unions of them.
+    """The type an annotation says: `bool int float str None Literal[...] tuple[...] dict[str, ...] Annotated[..., Ge(0)]` or a union.
 
     Raises:
         TypeError: anything else; a contract test keeps all constructors within this language.
@@ -332,6 +332,8 @@ def _type(node: ast.expr | None) -> Any:
         case ast.Subscript(value=ast.Name(id="tuple"), slice=inner):
             parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
             return tuple.__class_getitem__(tuple(_type(part) for part in parts))
+        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[ast.Name(id="str"), inner])):
+            return dict.__class_getitem__((str, _type(inner)))
         case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[inner, *bounds])):
             return Annotated[(_type(inner), *map(_bound, bounds))]
     raise TypeError(f"{ast.unparse(node) if node else 'a missing annotation'} is not in the language of recipe options")

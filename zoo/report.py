@@ -51,7 +51,24 @@ _MOST_COLUMNS = 100
 _MOST_EXHIBITS = 200
 _MOST_BYTES = 50_000_000
 _WIDE = 550  # pixels on the page of a figure that must scroll on a phone instead of shrinking
-_ORDER = ("curve", "training_curve", "class", "histogram", "balance", "sample", "confusion", "per_class", "mistake")  # how file names begin
+_ORDER = (  # how file names begin
+    *("curve", "training_curve", "class", "histogram", "balance", "sample", "confusion", "per_class", "confused"),
+    *("f1_epochs", "precision_recall", "threshold", "mistake"),
+)
+_SETTINGS = (
+    *(
+        "data.name",
+        "data.size",
+        "data.fit",
+        "data.augment",
+        "data.balance",
+        "backbone.name",
+        "backbone.pretrained",
+        "task.name",
+        "task.loss",
+    ),
+    *("train.epochs", "train.batch_size", "train.optimizer", "train.lr", "train.schedule", "train.engine", "train.precision", "seed"),
+)
 _CERTAINTY = {
     "V": "verified: read in the original code, data or outputs",
     "C": "computed again from original artefacts",
@@ -341,7 +358,7 @@ def _caution(kept: _Kept) -> Markup:
         said.append(f"Best epoch {as_text(best)} of {as_text(epochs)}{f', {duration(seconds)}' if is_number(seconds) else ''}.")
     said += _costs(kept.metrics)
     if is_number(kept.metrics.get(metric)) and not any(name.startswith("test/") for name in kept.metrics):
-        said.append(f"Measured on the pictures of “{metric.partition('/')[0]}”, which also chose the best epoch: an optimistic number.")
+        said.append(f"Measured on the pictures of “{metric.partition('/')[0]}”, which also chose {_chosen(kept)}: an optimistic number.")
     if isinstance(forced := kept.environment.get("forced"), list):
         said.append(f"Changed by force while it was trained, so that its numbers are of no one recipe: {'; '.join(map(str, forced))}.")
     if isinstance(divided := kept.environment.get("divided"), str):
@@ -350,6 +367,15 @@ def _caution(kept: _Kept) -> Markup:
         epochs_of = ", ".join(as_text(row.get("epoch")) for row in alarms[:8]) + (", ..." if len(alarms) > 8 else "")
         said.append(f"ALARM after {'epoch' if len(alarms) == 1 else f'{len(alarms)} epochs,'} {epochs_of}. The last: {alarms[-1]['alarm']}")
     return tag("p", " ".join(said), class_="caution") if said else Markup()
+
+
+def _chosen(kept: _Kept) -> str:
+    """What the validated pictures decided, so that a number measured on them is too good."""
+    task = _mapping(kept.recipe.get("task"))
+    if not _sequence(task.get("members")):
+        return "the best epoch"
+    weighed = task.get("weights") == "fitted" or task.get("average") == "greedy"
+    return f"the members’ best epochs{' and how they are put together' if weighed else ''}, as far as they share this split"
 
 
 def _costs(metrics: Mapping[str, Any]) -> list[str]:
@@ -430,7 +456,32 @@ def _split(kept: _Kept) -> Markup:
 
 def _recipe(kept: _Kept) -> Markup:
     text = tag("pre", tag("code", kept.recipe_text), tabindex="0")
-    return section("Recipe", tag("p", "As it was run, with every default filled in.", class_="lead"), details("recipe.yaml", text))
+    lead = tag("p", "As it was run, with every default filled in.", class_="lead")
+    return section("Recipe", lead, pairs(_settings(kept.recipe)), details("recipe.yaml", text))
+
+
+def _settings(recipe: Mapping[str, Any]) -> list[list[Any]]:
+    """The keys that tell most: what was read, by what network, and how it learnt."""
+    facts = []
+    for name in _SETTINGS:
+        key, _, inner = name.partition(".")
+        text = _setting(_mapping(recipe.get(key)).get(inner) if inner else recipe.get(key))
+        facts += [[name, text]] if text else []
+    return facts
+
+
+def _setting(value: Any) -> str:
+    """A value in a few words: of a mapping, its name; of a list, those of its first entries."""
+    if isinstance(value, list | tuple):
+        return ", ".join(filter(None, map(_word, value[:12]))) + (", ..." if len(value) > 12 else "")
+    return _word(value)
+
+
+def _word(value: Any) -> str:
+    found = value.get("name") if isinstance(value, Mapping) else value
+    if isinstance(found, bool):
+        return str(found).lower()
+    return as_text(found) if _scalar(found) is not None else ""
 
 
 def _environment(kept: _Kept) -> Markup:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from zoo import packing
+from zoo import epochs, packing
 from zoo.cells import guarded
 from zoo.cost import prediction_cost
 from zoo.datasets.loaders import collate, to_device
@@ -69,7 +69,7 @@ def write_results(task: Task, data: Loaders, run: Run, peak: float | None = None
         drawings |= {f"{name}{suffix}": _titled(drawing, part) for name, drawing in task.figures(examples).items()}
         tables |= {f"{name}{suffix}": _titled(table, part) for name, table in task.tables(examples).items()}
         write_predictions(run, part, task, found, data)
-    write_drawings(run, drawings)
+    write_drawings(run, drawings | epochs.drawings(run.confusions(), data.spec.labels, run.checkpoints.manifest.best or None))
     add_film(run)
     write_tables(run, tables)
     run.write_json("spec.json", data.spec.to_json())
@@ -190,11 +190,13 @@ def _titled(item: Any, part: str) -> Any:
 
 def write_drawings(run: Run, drawings: Mapping[str, Drawing]) -> None:
     """Write figures as PNG with their words in `figures/index.json`."""
+    from zoo.figures.style import save
+
     index = []
     with Progress("drawing figures", len(drawings), "figures") as progress:
         for name, drawing in drawings.items():
             content = io.BytesIO()
-            drawing.figure.savefig(content, format="png", metadata={"Software": None})  # no version stamp: equal runs draw equal files
+            save(drawing.figure, content)
             run.write_bytes(f"figures/{name}.png", content.getvalue())
             index.append({"file": f"{name}.png", "title": drawing.title, "caption": drawing.caption})
             progress.advance()

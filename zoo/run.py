@@ -39,6 +39,16 @@ if TYPE_CHECKING:
 
 SNAPSHOTS = "snapshots"
 """Folder of what a task made after each epoch."""
+HISTORY = "history.jsonl"
+CONFUSION = "confusion.jsonl"
+"""A row for each epoch of a classifier, with its confusion matrix; see `zoo.epochs`."""
+PREDICTIONS = "predictions"
+"""Folder of what a classifier answered after each epoch."""
+
+
+def predictions_file(epoch: int) -> str:
+    """The name of what a classifier answered after an epoch."""
+    return f"{PREDICTIONS}/epoch_{epoch:04d}.csv.gz"
 
 
 class Run:
@@ -213,26 +223,40 @@ class Run:
     @first_only
     def log(self, row: Mapping[str, Any]) -> None:
         """Append a row to `history.jsonl`, and to TensorBoard's events if the recipe wishes."""
-        path = self.folder / "history.jsonl"
+        self.append(HISTORY, row)
+        if self.recipe.train.tensorboard:
+            _tensorboard(self.folder, row)
+
+    @first_only
+    def append(self, name: str, row: Mapping[str, Any]) -> None:
+        """Append a row to a file of JSON lines."""
+        path = self.folder / name
         try:
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(_finite(row)) + "\n")
         except OSError as error:
             raise unwritable(path, error) from error
-        if self.recipe.train.tensorboard:
-            _tensorboard(self.folder, row)
 
     def history(self) -> list[dict[str, Any]]:
         """The rows so far; a last row that was cut off is left out."""
-        return read_rows(self.folder / "history.jsonl")
+        return read_rows(self.folder / HISTORY)
+
+    def confusions(self) -> list[dict[str, Any]]:
+        """The rows of `confusion.jsonl`, likewise; see `zoo.epochs.confusions`."""
+        return read_rows(self.folder / CONFUSION)
 
     @first_only
     def cut_history(self, step: int) -> None:
-        """Leave out the rows after `step`: they will be written again."""
-        if not (self.folder / "history.jsonl").is_file():
-            return
-        rows = [row for row in self.history() if row["step"] <= step]
-        self.write_text("history.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        """Leave out the rows after `step`, and the predictions after the last row's epoch: they will be written again."""
+        for name in (HISTORY, CONFUSION):
+            if (self.folder / name).is_file():
+                rows = [row for row in read_rows(self.folder / name) if row["step"] <= step]
+                self.write_text(name, "".join(json.dumps(row) + "\n" for row in rows))
+        last = max((row["epoch"] for row in self.history()), default=0)
+        for path in (self.folder / PREDICTIONS).glob("epoch_*.csv.gz"):
+            number = path.name.removeprefix("epoch_").removesuffix(".csv.gz")
+            if number.isdecimal() and int(number) > last:
+                path.unlink()
 
     @first_only
     def keep_snapshot(self, epoch: int, png: bytes) -> None:

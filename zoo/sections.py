@@ -71,6 +71,10 @@ class Data(Section):
     duplicates: Literal["auto", "always", "never"] = Field(
         "auto", description="count near duplicates across parts before training; auto: unless more than 30,000 pictures are new"
     )
+    quarantine: Text | None = Field(None, description="file of records to leave out, as zoo doctor writes it, relative to $ZOO_DATA")
+    labelled: Text | None = Field(
+        None, description="file of the labelling page: its pictures join the training part; relative to $ZOO_DATA"
+    )
 
 
 class Backbone(Section):
@@ -235,12 +239,15 @@ class Train(Section):
 
 
 class Checkpoint(Section):
-    """How often the training state is saved, and which epochs' weights are kept beside the best."""
+    """How often the training state is saved, and which epochs' weights and predictions are kept beside the best."""
 
     every: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6} ?(s|min|h|steps?|epochs?)$")] = Field(
         "1 epoch", description="such as 10min, 500 steps or 1 epoch; also when a training stops or ends"
     )
     keep_epochs: tuple[Count, ...] = Field((), description="epochs whose weights are kept: zoo.load('name@18')")
+    keep_predictions: Annotated[int, Ge(0), Lt(2**31)] = Field(
+        100, description="of a classifier: MB for what it answers on val after each epoch, of every n-th epoch if not all fit; 0: none"
+    )
 
 
 class Monitor(Section):

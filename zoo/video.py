@@ -40,11 +40,13 @@ class Frame(NamedTuple):
         number: counted from 1.
         seconds: since the video's first frame.
         picture: (H, W, 3) uint8, RGB, turned as the file says.
+        taken: when it was decoded, by `time.perf_counter`.
     """
 
     number: int
     seconds: float
     picture: Picture
+    taken: float = 0.0
 
 
 class Video:
@@ -59,7 +61,7 @@ class Video:
     """
 
     def __init__(self, capture: cv2.VideoCapture, name: str, live: bool = False) -> None:
-        cv = _opencv()
+        cv = opencv()
         self.capture, self.name, self.live = capture, name, live
         self.rate = _believed(capture.get(cv.CAP_PROP_FPS), *_RATES)
         self.expected = 0 if live else int(_believed(capture.get(cv.CAP_PROP_FRAME_COUNT), 1, 2**31))
@@ -74,10 +76,11 @@ class Video:
         Raises:
             DataError: there is none, or their size changes on the way.
         """
-        cv = _opencv()
+        cv = opencv()
         size, last, begun = (0, 0), 0.0, time.monotonic()
         for number in count(1):
             good, picture = self.capture.read()
+            taken = time.perf_counter()
             if not good and number == 1:
                 raise DataError(f"{self.name}: no frame could be decoded; expected a video: open it in a player to see what it is")
             if not good:
@@ -87,11 +90,11 @@ class Video:
                 sizes = f"frame {number} is of {width}x{height} pixels, those before it of {size[0]}x{size[1]}"
                 raise DataError(f"{self.name}: {sizes}; expected one size: convert the video first")
             last = time.monotonic() - begun if self.live else self._stamp(number, last)
-            yield Frame(number, last, cv.cvtColor(picture, cv.COLOR_BGR2RGB))
+            yield Frame(number, last, cv.cvtColor(picture, cv.COLOR_BGR2RGB), taken)
 
     def _stamp(self, number: int, last: float) -> float:
         """Seconds of the frame just read; where the file has no times that grow, by its rate."""
-        stamp: float = self.capture.get(_opencv().CAP_PROP_POS_MSEC) / 1000
+        stamp: float = self.capture.get(opencv().CAP_PROP_POS_MSEC) / 1000
         grows = stamp >= 0 if number == 1 else stamp > last
         return stamp if grows and stamp < math.inf else last + (number > 1) / (self.rate or _USUAL_RATE)
 
@@ -121,7 +124,7 @@ def open_video(path: Path) -> Iterator[Video]:
         raise DataError(f"{name}: {reason}; expected a video file, such as site.mp4")
     if not path.stat().st_size:
         raise DataError(f"{name}: the file is empty (0 bytes); expected a video: copy it again")
-    cv = _opencv()
+    cv = opencv()
     try:
         # From the root on, so that no name is taken for an address; by FFmpeg, so that none is for a series of pictures.
         capture = cv.VideoCapture(str(path.resolve()), cv.CAP_FFMPEG)
@@ -144,7 +147,7 @@ def open_camera(number: int) -> Iterator[Video]:
     """
     if number < 0:
         raise RecipeError(f"camera {number}: expected its number, from 0 on")
-    cv = _opencv()
+    cv = opencv()
     capture = cv.VideoCapture(number)
     if not capture.isOpened():
         there = ", ".join(sorted(str(device) for device in Path("/dev").glob("video*"))) or "none in /dev/video*"
@@ -172,7 +175,7 @@ def film(path: Path, rate: float, live: bool = False) -> Iterator[Callable[[Pict
 
         def add(picture: Picture, seconds: float) -> None:
             nonlocal written, writer
-            cv = _opencv()
+            cv = opencv()
             writer = writer or _writer(path, partial, rate, picture)
             for _ in range(max(1, round(seconds * rate) + 1 - written) if live else 1):
                 writer.write(cv.cvtColor(picture, cv.COLOR_RGB2BGR))
@@ -194,7 +197,7 @@ def refuse_film(path: Path) -> None:
 
 
 def _writer(path: Path, partial: Path, rate: float, picture: Picture) -> cv2.VideoWriter:
-    cv = _opencv()
+    cv = opencv()
     codec = CODECS[path.suffix.lower()]
     height, width = picture.shape[:2]
     writer: cv2.VideoWriter = cv.VideoWriter(str(partial.resolve()), cv.CAP_FFMPEG, cv.VideoWriter.fourcc(*codec), rate, (width, height))
@@ -207,7 +210,7 @@ def _writer(path: Path, partial: Path, rate: float, picture: Picture) -> cv2.Vid
 
 def _refuse_short(path: Path, partial: Path, written: int) -> None:
     """OpenCV does not tell when a disk is full, and headers promise frames that are not there: count them, not decoded."""
-    cv = _opencv()
+    cv = opencv()
     capture = cv.VideoCapture(str(partial.resolve()), cv.CAP_FFMPEG, [cv.CAP_PROP_FORMAT, -1])
     found = 0
     while found < written and capture.grab():
@@ -230,7 +233,7 @@ def _believed(number: float, low: float, high: float) -> float:
     return number if low <= number <= high else 0.0
 
 
-def _opencv() -> ModuleType:
+def opencv() -> ModuleType:
     """OpenCV without its own lines on standard error: what they mean is said here."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     import cv2

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from zoo.datasets import duplicates, idx
 from zoo.datasets.duplicates import FARTHEST, SURE, equal, limit, near, plain, thumbnail
-from zoo.datasets.source import Record
+from zoo.datasets.source import Crop, Record
 
 Picture = Image.Image
 
@@ -151,3 +151,10 @@ def test_equal_files_and_equal_pictures_of_one_file(tmp_path: Path) -> None:
     array[3] = array[1]
     idx.write(tmp_path / "many", array)
     assert equal([Record(tmp_path / "many", str(place), place=place) for place in range(4)]) == [[1, 3]]
+
+
+def test_crops_are_equal_by_their_corners(tmp_path: Path) -> None:
+    for name in "ab":
+        Image.new("RGB", (20, 20), "red").save(tmp_path / f"{name}.png")
+    crops = [Record(tmp_path / f"{name}.png", f"{name}{left}", crop=Crop(left, 0, 9, 9)) for name in "ab" for left in (0, 1)]
+    assert equal(crops) == [[0, 2], [1, 3]]

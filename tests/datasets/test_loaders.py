@@ -18,7 +18,7 @@ from torch import Tensor
 
 from zoo.datasets.image_folder import ImageFolder
 from zoo.datasets.loaders import Endless, Loaders, class_counts, collate, loss_weights, seeded, to_device
-from zoo.datasets.source import Source
+from zoo.datasets.source import Crop, Source
 from zoo.errors import DataError, RecipeError
 from zoo.recipe import Recipe
 from zoo.spec import DataSpec
@@ -195,6 +195,71 @@ def test_repeated_pictures_are_augmented_anew_and_not_as_rare_ones(root: Path) -
     one, other, rare = (pictures[(0, 3, number)]["image"] for number in range(3))
     assert not one.equal(other) and one[0].ne(one[1]).any() and other[0].ne(other[1]).any()
     assert rare[0].equal(rare[1])
+
+
+WEIGHTS = [2.0] * 10 + [1.0] * 20 + [0.5] * 8
+
+
+@pytest.mark.parametrize("balance", ["none", "loss_weights"])
+@pytest.mark.parametrize("repeat", [1, 3])
+def test_an_epoch_shows_records_by_their_weights(balance: str, repeat: int) -> None:
+    sampler = Endless([0] * 38, 4, 7, balance, repeat=repeat, weights=WEIGHTS)
+    shown: Counter[int] = Counter()
+    for epoch in range(200):
+        keys = sampler.epoch(epoch)
+        assert len(keys) == len(set(keys)) == 38 * repeat, "an epoch is no longer, and copies differ"
+        counts = Counter(index for _, index, _ in keys)
+        expected = [weight * 38 * repeat / sum(WEIGHTS) for weight in WEIGHTS]
+        assert all(int(wished) <= counts[index] <= int(wished) + 1 for index, wished in enumerate(expected)), "rounded up or down"
+        shown += counts
+    means = [sum(shown[index] for index in part) / len(part) / 200 for part in (range(10), range(10, 30), range(30, 38))]
+    assert means[0] / means[1] == pytest.approx(2, rel=0.03) and means[2] / means[1] == pytest.approx(0.5, rel=0.05)
+    assert [key[1] for key in sampler.epoch(0)] != [key[1] for key in sampler.epoch(1)]
+    assert sampler.epoch(3) == Endless([0] * 38, 4, 7, balance, repeat=repeat, weights=WEIGHTS).epoch(3)
+
+
+def test_weights_count_within_a_class_that_is_balanced() -> None:
+    labels = [0] * 90 + [1] * 10
+    sampler = Endless(labels, 10, 0, "sampler", weights=[3.0] * 45 + [1.0] * 45 + [5.0] * 10)
+    counts = Counter(index for epoch in range(60) for _, index, _ in sampler.epoch(epoch))
+    heavy, light, rare = (sum(counts[index] for index in part) for part in (range(45), range(45, 90), range(90, 100)))
+    assert heavy / light == pytest.approx(3, rel=0.08) and rare / (heavy + light + rare) == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("balance", ["none", "loss_weights", "sampler", "augmented_sampler"])
+def test_equal_weights_change_nothing(balance: str) -> None:
+    labels = [0] * 9 + [1] * 3
+    assert Endless(labels, 4, 5, balance, weights=[2.0] * 12).epoch(2) == Endless(labels, 4, 5, balance).epoch(2)
+
+
+def test_weights_and_copies_of_classes_do_not_go_together() -> None:
+    with pytest.raises(RecipeError, match=r"data\.balance=augmented_sampler .*set data\.balance=sampler, or leave the weights out"):
+        Endless([0, 1], 1, 0, "augmented_sampler", weights=[1.0, 2.0])
+
+
+def test_the_weights_of_records_reach_the_sampler_and_the_loss(root: Path) -> None:
+    recipe = Recipe.parse(RECIPE, "test.yaml", "test", [f"data.root={root}", "data.balance=loss_weights", "data.augment=[]"])
+    source = ImageFolder(root)
+    source.records["labelled"] = [replace(record, weight=4.0 if record.label == 2 else 1.0) for record in source.records["labelled"]]
+    data = Loaders(source, recipe)
+    assert data.spec.counts == (10, 5, 2) and data.spec.weights == loss_weights((10, 5, 8))
+    assert sum(data.epoch_counts()) == 17 and data.epoch_counts()[2] > 4
+
+
+def test_crops_are_read_named_apart_and_in_the_fingerprint(root: Path) -> None:
+    recipe = Recipe.parse(RECIPE, "test.yaml", "test", [f"data.root={root}", "data.workers=0", "data.duplicates=never"])
+    whole = Loaders(ImageFolder(root), recipe)
+    prints, paths = [whole.fingerprint()], set()
+    for right in (10, 11):
+        source = ImageFolder(root)
+        source.records["labelled"] = [replace(record, crop=Crop(0, 0, right, 20)) for record in source.records["labelled"]]
+        data = Loaders(source, recipe)
+        prints.append(data.fingerprint())
+        sample = data.pictures("train")[0]
+        picture = Image.open(data.parts()["train"][0].path).crop((0, 0, right, 20))
+        assert sample["image"].equal(data.preprocess(picture)) and sample["path"].endswith(f".png#xywh=0,0,{right},20")
+        paths.add(sample["path"])
+    assert len(set(prints)) == 3 and len(paths) == 2
 
 
 def test_sampler_draws_classes_evenly() -> None:

@@ -137,7 +137,18 @@ def test_records_without_a_group_stand_alone() -> None:
 def test_random_ignores_groups_and_warns() -> None:
     split = cut(videos(), by="random", groups="video")
     both = {r.group for r in split.parts["train"]} & {r.group for r in split.parts["val"]}
-    assert both and any("split.by=random" in note and "video" in note for note in split.notes)
+    asked = len({r.group for r in split.parts["val"]})
+    assert both and split.notes[1] == (
+        "split.by=random: pictures of one video lie on both sides, in train and in val "
+        f"({len(both)} of {asked} groups of val), so the figure may be too good"
+    )
+
+
+def test_a_split_by_groups_says_so() -> None:
+    assert "split by video: pictures of one video are all in one part" in cut(videos(), groups="video").notes
+    own = divide({"train": videos(30), "val": videos(30)}, 0.2, 0.0, 0, "auto", groups="video")
+    assert any(note.startswith("the data set's own part: pictures of one video lie on both sides") for note in own.notes)
+    assert not any("video" in note for note in cut(records({0: 9, 1: 9}), by="random", groups="video").notes), "there is none on both sides"
 
 
 def test_asking_for_groups_that_are_not_there() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from zoo.datasets import idx, thumbnails
 from zoo.datasets.duplicates import thumbnail
 from zoo.datasets.mnist import MNIST
 from zoo.datasets.pictures import read_picture
-from zoo.datasets.source import Record, Source
+from zoo.datasets.source import Crop, Record, Source
 from zoo.datasets.thumbnails import Thumbnails
 
 
@@ -137,3 +138,13 @@ def test_pictures_of_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert first.new == 3 and rows.shape == (3, 1, 32, 32) and rows[2].equal(thumbnail(Image.fromarray(array[2])))
     again = Thumbnails(built, records)
     assert again.new == 0 and again.read().equal(rows)
+
+
+def test_crops_of_one_picture_have_thumbnails_of_their_own(records: list[Record]) -> None:
+    crops = [replace(records[3], id=f"{left}", crop=Crop(left, 0, left + 30, 50)) for left in (0, 40)]
+    new, made = read([records[3], *crops])
+    picture = read_picture(records[3].path)
+    assert new == 3 and all(made[n + 1].equal(thumbnail(picture.crop((left, 0, left + 30, 50)))) for n, left in enumerate((0, 40)))
+    again, kept = read([records[3], *crops])
+    assert again == 0 and kept.equal(made)
+    assert read([replace(crops[0], crop=Crop(0, 0, 29, 50))])[0] == 1

@@ -47,9 +47,9 @@ class Scripted:
         self.weights: list[dict[str, Tensor]] = []
         monkeypatch.setattr(module, "evaluate", self)
 
-    def __call__(self, net: Any, batches: Any, device: Any, shared: bool = False) -> Any:
+    def __call__(self, net: Any, batches: Any, device: Any, keep: bool = False, shared: bool = False) -> Any:
         self.weights.append({key: value.clone() for key, value in net.state_dict().items()})
-        return type("Found", (), {"metrics": {self.name: self.values.pop(0)}})
+        return type("Found", (), {"metrics": {self.name: self.values.pop(0)}, "details": {}})
 
 
 # ---------------------------------------------------------------- learning, history

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import socket
@@ -51,6 +52,24 @@ def test_two_ranks_train_as_one(case: str, engine: str, together: Path) -> None:
         assert {key: ours[key] for key in numbers} == pytest.approx(numbers, abs=1e-5)
         if "val/accuracy" in theirs:
             assert ours["val/accuracy"] == theirs["val/accuracy"], "of uneven shares, and exact"
+
+
+def test_what_all_answered_is_written_by_the_first_in_the_order_of_the_part(together: Path) -> None:
+    """Of 21 pictures one rank validates 11, every second one, the other 10."""
+    alone = train("loop", "classifier")
+    assert alone is not None
+    for engine in ENGINES:
+        found = json.loads((together / f"classifier-{engine}.json").read_text())
+        ours, theirs = Path(found["run"]), Path(alone["run"])
+        assert (ours / "confusion.jsonl").read_text() == (theirs / "confusion.jsonl").read_text()
+        for epoch in (1, 3):
+            rows, wished = (answers(folder / "predictions" / f"epoch_000{epoch}.csv.gz") for folder in (ours, theirs))
+            assert len(rows) == 22 and [row[:3] for row in rows] == [row[:3] for row in wished]
+            assert [float(row[3]) for row in rows[1:]] == pytest.approx([float(row[3]) for row in wished[1:]], abs=1e-4)
+
+
+def answers(file: Path) -> list[list[str]]:
+    return [line.split(",") for line in gzip.decompress(file.read_bytes()).decode().splitlines()]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

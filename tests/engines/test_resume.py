@@ -45,12 +45,15 @@ def net(options: dict[str, Any], seed: int = 0) -> Classification:
 
 
 def facts(run: Run, trained: Any) -> dict[str, Any]:
-    """All that must be equal: weights, history but its times, the state at the end."""
+    """All that must be equal: weights, history but its times, the state at the end, what was answered after each epoch."""
     state = run.checkpoint()
     assert state is not None
     state = {key: value for key, value in state.items() if key not in ("seconds", "spent")}
     rows = [{key: value for key, value in row.items() if "seconds" not in key} for row in run.history()]
-    return {"weights": dict(trained.state_dict()), "state": state, "history": rows, "best": run.checkpoints.manifest.best}
+    told = {path.name: path.read_bytes() for path in sorted((run.folder / "predictions").iterdir())}
+    told["confusion"] = (run.folder / "confusion.jsonl").read_bytes()
+    kept = {"weights": dict(trained.state_dict()), "state": state, "history": rows, "best": run.checkpoints.manifest.best}
+    return kept | {"answers": told}
 
 
 def cut(run: Run, options: dict[str, Any], step: int) -> None:
@@ -294,7 +297,7 @@ def test_only_plain_files_are_in_the_folder() -> None:
     run = Run.open(recipe())
     cut(run, {}, 8)
     files = [path for path in run.folder.rglob("*") if path.is_file()]
-    assert {path.suffix for path in files} == {".yaml", ".json", ".jsonl", ".safetensors"}
+    assert {path.suffix for path in files} == {".yaml", ".json", ".jsonl", ".safetensors", ".gz"}
     assert [path.name for path in files if path.name.startswith(".")] in ([], [".lock"])
     assert sorted(path.stem for path in (run.folder / "checkpoints").glob("[0-9]*")) == ["5", "5", "8", "8"], (
         "the newest and the one before"

@@ -19,8 +19,10 @@ from zoo.figures.balance import MOST, balance_panels
 from zoo.figures.bars import class_histogram
 from zoo.figures.confusion import confusion_matrix
 from zoo.figures.curves import best_epoch, training_curves
+from zoo.figures.epochs import class_heat, confusion_strip, pair_lines
 from zoo.figures.grid import mistake_gallery, picture_grid
 from zoo.figures.style import WIDTH, plain, save
+from zoo.figures.thresholds import f1_thresholds, precision_recall
 
 HOSTILE = ("$x^2$", "<script>", "two\nlines", "\u202eright to left", "\U0001f600 \x00\ud800", "русский", "犬", "", "a" * 500, r"\frac{")
 
@@ -191,8 +193,57 @@ def test_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+def test_a_saved_figure_has_the_pixels_of_savefig(tmp_path: Path) -> None:
+    matrix, page = np.arange(9).reshape(3, 3), io.BytesIO()
+    confusion_matrix(matrix, ["a", "b", "c"]).savefig(page, format="png")
+    save(confusion_matrix(matrix, ["a", "b", "c"]), tmp_path / "a.png")
+    ours, theirs = (np.asarray(Image.open(file).convert("RGB")) for file in (tmp_path / "a.png", page))
+    assert np.array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("classes", "epochs"), [(2, 2), (10, 5), (60, 30)])
+def test_epochs_of_any_number_of_classes_render(classes: int, epochs: int) -> None:
+    numbers = np.linspace(0, 1, classes * epochs).reshape(classes, epochs)
+    numbers[0] = np.nan
+    number = list(range(1, epochs + 1))
+    assert rendered(class_heat(numbers, names(classes), number, best=2)).min() < 150
+    few = min(classes, 6)
+    pairs = [(HOSTILE[place], HOSTILE[place + 1]) for place in range(few)]
+    assert rendered(pair_lines(numbers[1 : few + 1], pairs[: classes - 1], number, best=None)).size
+    assert rendered(confusion_strip({epoch: np.eye(classes) for epoch in number[:6]}, best=2)).min() < 150
+
+
+def test_no_epochs_and_no_curves_are_said() -> None:
+    empty = np.zeros((0, 0))
+    for figure in (confusion_strip({}), class_heat(empty, [], []), pair_lines(empty, [], [])):
+        assert rendered(figure).size
+    for figure in (precision_recall([], [], []), f1_thresholds([], [], [])):
+        assert "no class to measure" in texts(figure) and rendered(figure).size
+
+
+def test_the_best_epoch_is_marked_and_its_numbers_written() -> None:
+    figure = class_heat([[0.1, 0.7, 0.3]], ["a"], [1, 2, 4], best=2)
+    assert "epoch 2 ★" in texts(figure) and "0.70" in texts(figure)
+    assert "epoch 4" in texts(class_heat([[0.1, 0.7, math.nan]], ["a"], [1, 2, 4])), "without a best epoch, the last"
+    assert "epoch 3 ★" in texts(confusion_strip({1: np.eye(2), 3: np.eye(2)}, best=3))
+
+
+@pytest.mark.parametrize("curves", [1, 2, 10])
+def test_threshold_curves_render(curves: int) -> None:
+    line = np.linspace(0, 1, 2000), np.linspace(1, 0, 2000)
+    assert rendered(precision_recall(names(curves), [line] * curves, [0.5] * curves)).size
+    figure = f1_thresholds(names(curves), [line] * curves, [(0.5, 0.9)] * curves)
+    assert rendered(figure).size
+    assert len(figure.axes[0].lines[0].get_xdata()) <= 401, "no more points than can be seen"
+
+
+def test_more_curves_than_can_be_told_apart_are_refused() -> None:
+    with pytest.raises(ValueError, match="11 curves; expected at most 10"):
+        precision_recall(["a"] * 11, [([0, 1], [1, 0])] * 11, [0.5] * 11)
+
+
 def test_figures_need_neither_pyplot_nor_torch() -> None:
-    modules = ", ".join(f"zoo.figures.{name}" for name in ("bars", "confusion", "curves", "grid", "masks", "style"))
+    modules = ", ".join(f"zoo.figures.{name}" for name in ("bars", "confusion", "curves", "epochs", "grid", "masks", "style", "thresholds"))
     code = f"import sys, {modules}; print({{'torch', 'matplotlib.pyplot'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

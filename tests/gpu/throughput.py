@@ -57,7 +57,8 @@ class Resident:
         self.edges = (options.warm, options.warm + options.steps)
         self.steps = options.warm + options.steps + 1
         self.batches = self.steps + 1  # the epoch does not end within the training
-        self.batch_size, self.workers, self.source = memory.batch_size, 0, memory.source
+        self.batch_size, self.workers, self.source, self.spec = memory.batch_size, 0, memory.source, memory.spec
+        self.parts = memory.parts
         self.marks: list[float] = []
 
     def stream(self, epoch: int = 0, batch: int = 0) -> Iterator[Batch]:

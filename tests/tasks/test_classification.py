@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -251,7 +252,7 @@ def test_figures_and_tables(tmp_path: Path) -> None:
     found = examples([0, 1, 1, 2, 0], [0, 0, 0, 2, 1])
     net = task()
     drawings = net.figures(found)
-    assert list(drawings) == ["confusion", "mistakes"]
+    assert list(drawings) == ["confusion", "precision_recall", "threshold_f1", "mistakes"]
     for name, drawing in drawings.items():
         drawing.figure.savefig(tmp_path / f"{name}.png")
         assert (tmp_path / f"{name}.png").stat().st_size > 1000
@@ -259,12 +260,33 @@ def test_figures_and_tables(tmp_path: Path) -> None:
     tables = net.tables(found)
     assert [row[:2] for row in tables["per_class"].rows] == [("red", 3), ("green", 1), ("blue", 1)]
     assert tables["confused_pairs"].rows == [("red", "green", 2), ("green", "red", 1)]
+    blue = tables["thresholds"].rows[2]
+    assert blue == ("blue", 1, pytest.approx(0.9), 1.0, 1.0, 1.0), "pictures, threshold, F1 at it, F1 as answered, average precision"
 
 
 def test_without_mistakes_there_is_no_gallery() -> None:
     found = examples([0, 1, 2], [0, 1, 2])
-    assert list(task().figures(found)) == ["confusion"]
-    assert list(task().tables(found)) == ["per_class"]
+    assert list(task().figures(found)) == ["confusion", "precision_recall", "threshold_f1"]
+    assert list(task().tables(found)) == ["per_class", "thresholds"]
+
+
+def test_a_class_without_pictures_has_no_curve_and_test_chooses_no_threshold() -> None:
+    found = examples([0, 1, 2], [0, 1, 1])
+    assert "1 without pictures here: no curve." in task().figures(found)["precision_recall"].caption
+    assert [row[0] for row in task().tables(found)["thresholds"].rows] == ["red", "green"]
+    assert "thresholds" not in task().tables(replace(found, part="test"))
+
+
+def test_of_many_classes_the_worst_are_drawn_and_that_is_said() -> None:
+    classes = 20
+    said = torch.eye(classes).repeat(2, 1) * 0.9
+    said[:3] = 1 / classes
+    labels = [f"class {index}" for index in range(classes)]
+    found = replace(examples([0], [0]), truth={"label": torch.arange(classes).repeat(2)}, predictions={"probabilities": said})
+    drawing = answering._curves(labels, found)["precision_recall"]
+    assert "The 8 of 20 classes with the lowest average precision" in drawing.caption
+    names = [text.get_text() for text in drawing.figure.axes[0].get_legend().get_texts()]
+    assert len(names) == 8 and {"class 0", "class 1", "class 2"} <= {name.rpartition("  ")[0] for name in names}
 
 
 def test_mistakes_are_ordered_by_how_sure_they_were() -> None:

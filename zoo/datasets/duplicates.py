@@ -40,6 +40,8 @@ FARTHEST = 0.015
 """The limit where pictures are as different as photos are."""
 SURE = 0.001
 """The limit where all pictures are alike: what comes of saving again alone."""
+FRIENDS, APART = 0.85, 0.5
+"""Each other's nearest in an embedding are one picture where their cosine is above `FRIENDS` and the next is twice as far as they are."""
 FLAT, BARE = 2.0, 0.05
 """Plain is a thumbnail whose greys deviate less than `FLAT` of 255, or whose edges lie on less than this part of it."""
 _LEVELS = ((8, 4, 0.1), (16, 3, 0.05), (SIDE, 3, 1.0))
@@ -80,7 +82,11 @@ def plain(thumbnails: Tensor) -> Tensor:
 
 
 def near(
-    thumbnails: Tensor, parts: Sequence[Hashable] | None = None, groups: Sequence[Hashable] | None = None, nearest: int = 3
+    thumbnails: Tensor,
+    parts: Sequence[Hashable] | None = None,
+    groups: Sequence[Hashable] | None = None,
+    nearest: int = 3,
+    vectors: Tensor | None = None,
 ) -> list[Pair]:
     """The pairs of near duplicates, nearest first.
 
@@ -91,6 +97,8 @@ def near(
         parts: of the data, one for each picture; then only pairs across parts are looked for.
         groups: pictures of one group (a video) are alike anyway, so they do not count for the limit.
         nearest: how many pictures each is compared with.
+        vectors: (N, D) an embedding by trained weights: pairs that are each other's nearest in it are believed at twice the limit, and at
+            any distance where they are much nearer than all others; so copies are found whose white was cut off, or that were cut a lot.
     """
     numbers = (~plain(thumbnails)).nonzero()[:, 0]
     if len(numbers) < 2:
@@ -98,13 +106,49 @@ def near(
     kept = thumbnails[numbers]
     pairs = _candidates(_codes(kept), _numbered(parts, numbers), nearest)
     distances = _proven(kept, pairs)
-    found = distances < FARTHEST
+    allowed = torch.full_like(distances, FARTHEST)
+    if vectors is not None:
+        friends, sure = _friends(vectors[numbers], _numbered(parts, numbers))
+        pairs, distances, allowed = _with_friends(kept, pairs, distances, friends, sure)
+    found = distances < allowed
     if not found.any():
         return []
-    found &= distances < limit(kept, _numbered(groups, numbers))
+    found &= distances < allowed * (limit(kept, _numbered(groups, numbers)) / FARTHEST)
     order = distances[found].argsort(stable=True)
     told = zip(numbers[pairs[found][order]].tolist(), distances[found][order].tolist(), strict=True)
     return [Pair(min(pair), max(pair), distance) for pair, distance in told]
+
+
+def _friends(vectors: Tensor, parts: Tensor | None) -> tuple[Tensor, Tensor]:
+    """(M, 2) pairs that are each other's nearest, and (M,) whether they are much nearer than the next."""
+    units = F.normalize(vectors.float(), dim=1)
+    found = []
+    for rows in _chunks(torch.arange(len(units))):
+        alike = units[rows] @ units.T
+        alike[torch.arange(len(rows)), rows] = -1
+        values, others = alike.topk(min(2, len(units)), dim=1)
+        found.append((values[:, 0], values[:, -1], others[:, 0]))
+    first, second, other = (torch.cat(column) for column in zip(*found, strict=True))
+    one = torch.arange(len(units))
+    mutual = (other[other] == one) & (one < other)
+    if parts is not None:
+        mutual &= parts != parts[other]
+    one, other = one[mutual], other[mutual]
+    apart = (1 - first[one]) / (1 - torch.maximum(second[one], second[other])).clamp_min(1e-6)
+    return torch.stack([one, other], 1), (first[one] > FRIENDS) & (apart < APART)
+
+
+def _with_friends(thumbnails: Tensor, pairs: Tensor, distances: Tensor, friends: Tensor, sure: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Pairs, their distances, and what is allowed to each: more to friends, and to sure ones anything."""
+    known = {tuple(pair): number for number, pair in enumerate(pairs.tolist())}
+    fresh = torch.tensor([tuple(pair) not in known for pair in friends.tolist()], dtype=torch.bool)
+    pairs = torch.cat([pairs, friends[fresh]])
+    distances = torch.cat([distances, _proven(thumbnails, friends[fresh])])
+    place = {tuple(pair): number for number, pair in enumerate(pairs.tolist())}
+    allowed = torch.full_like(distances, FARTHEST)
+    for pair, certain in zip(friends.tolist(), sure.tolist(), strict=True):
+        allowed[place[tuple(pair)]] = math.inf if certain else 2 * FARTHEST
+    return pairs, distances, allowed
 
 
 def limit(thumbnails: Tensor, groups: Tensor | None = None, draws: int = 2000) -> float:
@@ -260,7 +304,7 @@ def _smooth(thumbnails: Tensor) -> Tensor:
 
 
 def equal(records: Sequence[Record]) -> list[list[int]]:
-    """The numbers of records that are equal: files byte for byte, pictures of one file pixel for pixel.
+    """The numbers of records that are equal: files byte for byte, pictures of one file pixel for pixel, crops by their corners.
 
     Only files of equal length are read.
 
@@ -281,7 +325,8 @@ def equal(records: Sequence[Record]) -> list[list[int]]:
 def _digest(record: Record) -> bytes:
     if record.place is not None:
         return hashlib.sha256(idx.read(record.path)[record.place].tobytes()).digest()
-    return _file_digest(record.path)
+    whole = _file_digest(record.path)
+    return whole if record.crop is None else whole + repr(tuple(record.crop)).encode()
 
 
 def _file_digest(path: Path) -> bytes:

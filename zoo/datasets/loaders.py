@@ -17,7 +17,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision import tv_tensors
 
-from zoo.datasets import boxes, leaks, preflight, splits
+from zoo.datasets import amended, boxes, leaks, preflight, splits
 from zoo.datasets.source import Record, Source
 from zoo.datasets.transforms import COLOURS_AND_PLACES, IN_PLACE, Preprocess, Transform, augmentation, binarized, mosaic
 from zoo.errors import RecipeError, ZooError
@@ -109,8 +109,7 @@ class Pictures(Dataset[Batch]):
                     image, fields = self.finish(image, fields)
         except ZooError as error:
             return {"error": error}
-        place = "" if record.place is None else f"#{record.place}"
-        return {"image": image, **fields, "index": index, "path": f"{record.path}{place}"}
+        return {"image": image, **fields, "index": index, "path": record.address}
 
     def _boxed(self, picture: Image.Image, fields: Batch, augment: Transform | None) -> tuple[Tensor, Tensor, Tensor]:
         """A picture with boxes, or by the chance of `mosaic` four in one, the others drawn at random."""
@@ -181,14 +180,34 @@ class Endless(Sampler[list[Key]]):
         balance: as `data.balance`.
         max_repeats: most copies of one record in an epoch, for `augmented_sampler`.
         repeat: all of that so many times over; of a record's copies the first so many are not for balance.
+        weights: how often each record comes, relative to others (with balance `sampler`: to others of its class); an epoch is no longer
+            for it. None: all alike.
+
+    Raises:
+        RecipeError: weights with `augmented_sampler`.
     """
 
     def __init__(
-        self, labels: Sequence[int | None], batch_size: int, seed: int, balance: str = "none", max_repeats: int = 10, repeat: int = 1
+        self,
+        labels: Sequence[int | None],
+        batch_size: int,
+        seed: int,
+        balance: str = "none",
+        max_repeats: int = 10,
+        repeat: int = 1,
+        weights: Sequence[float] | None = None,
     ) -> None:
         self.batch_size, self.seed, self.balance = batch_size, seed, balance
-        counts = Counter(labels)
-        self.weights = torch.tensor([1.0 / counts[label] for label in labels], dtype=torch.float64)
+        weights = [1.0] * len(labels) if weights is None else weights
+        self.weighted = len(set(weights)) > 1
+        if self.weighted and balance == "augmented_sampler":
+            raise RecipeError(
+                "data.balance=augmented_sampler repeats whole classes and knows no weights of single pictures; "
+                "set data.balance=sampler, or leave the weights out"
+            )
+        counts, shares = Counter(labels), class_weights(zip(labels, weights, strict=True))
+        self.weights = torch.tensor([weight / shares[label] for label, weight in zip(labels, weights, strict=True)], dtype=torch.float64)
+        self.expected = torch.tensor(weights, dtype=torch.float64) * (len(labels) * repeat / sum(weights))
         largest = max(counts.values())
         repeats = [min(max_repeats, max(1, round(largest / counts[label]))) if balance == "augmented_sampler" else 1 for label in labels]
         self.copies = [(index, number) for index, copies in enumerate(repeats) for number in range(copies * repeat)]
@@ -200,15 +219,24 @@ class Endless(Sampler[list[Key]]):
         """All keys of an epoch, in order."""
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
         if self.balance == "sampler":
-            drawn = torch.multinomial(self.weights, len(self.copies), replacement=True, generator=generator).tolist()
-            seen: Counter[int] = Counter()
-            keys = []
-            for index in drawn:
-                keys.append((epoch, index, seen[index]))
-                seen[index] += 1
-            return keys
+            return _numbered(epoch, torch.multinomial(self.weights, len(self.copies), replacement=True, generator=generator).tolist())
+        if self.weighted:
+            return _numbered(epoch, self._systematic(generator))
         order = torch.randperm(len(self.copies), generator=generator).tolist()
         return [(epoch, *self.copies[position]) for position in order]
+
+    def _systematic(self, generator: torch.Generator) -> list[int]:
+        """Records in random order, each as often as its weight says, rounded up or down by chance.
+
+        Systematic sampling (W. G. Madow and L. H. Madow, Annals of Mathematical Statistics 15, 1944): marks at equal distances over records
+        of unequal lengths. Drawn one by one, a third of the records of usual weight would be missing in each epoch.
+        """
+        order = torch.randperm(len(self.expected), generator=generator)
+        ends = self.expected[order].cumsum(0)
+        marks = torch.arange(len(self.copies), dtype=torch.float64) + torch.rand((), dtype=torch.float64, generator=generator)
+        drawn = order[torch.searchsorted(ends, marks, right=True).clamp(max=len(order) - 1)]
+        shuffled: list[int] = drawn[torch.randperm(len(drawn), generator=generator)].tolist()
+        return shuffled
 
     def __iter__(self) -> Iterator[list[Key]]:
         epoch, batch = self.start
@@ -217,6 +245,16 @@ class Endless(Sampler[list[Key]]):
             for number in range(batch, self.batches):
                 yield list(self.ranks.share(keys[number * self.batch_size : (number + 1) * self.batch_size]))
             epoch, batch = epoch + 1, 0
+
+
+def _numbered(epoch: int, drawn: Iterable[int]) -> list[Key]:
+    """Keys of records that may come more than once: copies are numbered, so that they differ."""
+    seen: Counter[int] = Counter()
+    keys = []
+    for index in drawn:
+        keys.append((epoch, index, seen[index]))
+        seen[index] += 1
+    return keys
 
 
 class Loaders:
@@ -250,23 +288,25 @@ class Loaders:
         self.pinned = device_type == "cuda"
         self.workers = automatic_workers(device_type) if data.workers == "auto" else data.workers
         self._kept: dict[tuple[str, Ranks], DataLoader[Batch]] = {}
-        records, self.preflight, notes = usable(source, data.bad_files)
+        amendments = amended.read(source, data.quarantine, data.labelled)
+        records, self.preflight, notes = usable(source, data.bad_files, amendments)
         self.unlabelled = records.pop("unlabelled", [])
         split = recipe.split
         self.split = splits.divide(records, split.val, split.test, split.seed, split.by, source.labels, source.groups)
-        self.notes = [*source.notes, *notes, *self.split.notes]
+        self.notes = [*source.notes, *notes, *self.split.notes, *amendments.apply(source, self.split)]
         if source.masks is not None or source.boxed:
             refuse_for_places(data, "masks" if source.masks is not None else "boxes")
         size = data.size if isinstance(data.size, tuple) else (data.size, data.size)
         self.preprocess = Preprocess(size, data.fit, data.crop)
         train = self.split.parts["train"]
-        labels = [record.label for record in train]
-        self.sampler = Endless(labels, self.batch_size, self.seed, data.balance, data.max_repeats, data.repeat)
+        labels, shown = [record.label for record in train], [record.weight for record in train]
+        self.sampler = Endless(labels, self.batch_size, self.seed, data.balance, data.max_repeats, data.repeat, shown)
         if data.mosaic and not source.boxed:
             raise RecipeError(f"data.mosaic={data.mosaic:g}: it is for pictures with boxes, and these have none; leave it out")
         truth = "mask" if source.masks is not None else "boxes" if source.boxed else "label" if source.labels else "none"
         counts = class_counts(train, len(source.labels)) if truth in ("label", "none") else ()
-        weights = loss_weights(counts) if data.balance == "loss_weights" else ()
+        shares = class_weights(zip(labels, shown, strict=True))
+        weights = loss_weights([shares[label] for label in range(len(counts))]) if data.balance == "loss_weights" else ()
         if truth == "none" and data.balance != "none":
             raise RecipeError(f"data.balance={data.balance}: these pictures have no labels, so there is nothing to balance; leave it out")
         self.spec = DataSpec(source.channels, size, source.labels, counts, weights, source.groups, truth, source.attributes)
@@ -319,7 +359,7 @@ class Loaders:
         return class_counts([train[index] for _, index, _ in self.sampler.epoch(0)], len(self.spec.labels))
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over ids, labels and boxes of all records used, the lengths and last bytes of their files, and their masks."""
+        """SHA-256 (hex) over ids, labels, boxes and crops of all records used, lengths and last bytes of their files, and their masks."""
         digest = hashlib.sha256()
         for name, part in sorted(self.split.parts.items()):
             for record in part:
@@ -328,6 +368,8 @@ class Loaders:
                     facts += (record.attributes,)
                 if record.boxes is not None:
                     facts += (record.boxes,)
+                if record.crop is not None:
+                    facts += (tuple(record.crop),)
                 if record.mask is not None:
                     facts += (record.stratum, self.preflight.marks[record.mask])
                 digest.update(repr(facts).encode())
@@ -378,17 +420,26 @@ def checked(loader: Iterable[Batch]) -> Iterator[Batch]:
         yield batch
 
 
-def usable(source: Source, bad_files: str) -> tuple[dict[str, list[Record]], preflight.Preflight, list[str]]:
+def usable(
+    source: Source, bad_files: str, amendments: amended.Amendments | None = None
+) -> tuple[dict[str, list[Record]], preflight.Preflight, list[str]]:
     """The records whose files can be read, what the look at all files found, and a note if some were left out.
+
+    Bad files in the quarantine are no news; those of pictures labelled later are left out of `amendments`.
 
     Raises:
         DataError: there are bad files and `bad_files` is "error", or there are no others.
     """
-    found = preflight.check([record for part in source.records.values() for record in part], source.masks)
-    if found.bad and (bad_files == "error" or not found.sizes):
-        raise preflight.bad_files_error(found.bad)
+    changes = amendments or amended.Amendments(frozenset(), [], [])
+    every = [record for part in source.records.values() for record in part] + changes.added
+    found = preflight.check(every, source.masks)
+    meant = {record.path for record in every if record.id not in changes.left_out}
+    bad = {path: why for path, why in found.bad.items() if path in meant}
+    if bad and (bad_files == "error" or not found.sizes):
+        raise preflight.bad_files_error(bad)
     records = {name: [record for record in part if record.path not in found.bad] for name, part in source.records.items()}
-    notes = [preflight.skipped_note(found.bad, source.root)] if found.bad else []
+    changes.added = [record for record in changes.added if record.path not in found.bad]
+    notes = [preflight.skipped_note(bad, source.root)] if bad else []
     return records, found, notes + (preflight.mask_notes(found, source.masks, source.root, source.labels) if source.masks else [])
 
 
@@ -437,8 +488,20 @@ def class_counts(records: Iterable[Record], classes: int) -> tuple[int, ...]:
     return tuple(counts[label] for label in range(classes))
 
 
-def loss_weights(counts: Sequence[int]) -> tuple[float, ...]:
-    """Weights inverse to the class counts, with mean 1 over the pictures; an empty class weighs 0."""
+def class_weights(pairs: Iterable[tuple[int | None, float]]) -> dict[int | None, float]:
+    """The weights of each class's records together, of pairs (label, weight); 0 for a class without records."""
+    total: dict[int | None, float] = defaultdict(float)
+    for label, weight in pairs:
+        total[label] += weight
+    return total
+
+
+def loss_weights(counts: Sequence[float]) -> tuple[float, ...]:
+    """Weights inverse to the class counts, with mean 1 over the pictures; an empty class weighs 0.
+
+    Args:
+        counts: pictures of each class as an epoch shows them: where records have weights, the sums of these.
+    """
     filled = sum(count > 0 for count in counts)
     total = sum(counts)
     return tuple(total / (filled * count) if count else 0.0 for count in counts)

@@ -7,10 +7,11 @@ A source knows one layout and nothing of splits, transforms, batches or devices:
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from PIL import Image
 
@@ -20,12 +21,45 @@ from zoo.datasets.pictures import read_picture
 from zoo.errors import DataError, shown
 
 
+class Crop(NamedTuple):
+    """A rectangle of a picture, in pixels of the upright picture or, if `relative`, in parts of its width and height.
+
+    Corners lie between pixels, as those of boxes. What reaches out of the picture is cut off when the picture is read.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    relative: bool = False
+
+    def widened(self, margin: float) -> Crop:
+        """With more of the picture around: `margin` of its width on the left and right, of its height above and below."""
+        across, down = margin * (self.right - self.left), margin * (self.bottom - self.top)
+        return Crop(self.left - across, self.top - down, self.right + across, self.bottom + down, self.relative)
+
+    def pixels(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom in a picture of `size` (width, height): whole pixels, all that the crop touches.
+
+        Raises:
+            ValueError: nothing of it lies in the picture.
+        """
+        width, height = size
+        across, down = size if self.relative else (1, 1)
+        left, right = (min(max(value * across, 0.0), width) for value in (self.left, self.right))
+        top, bottom = (min(max(value * down, 0.0), height) for value in (self.top, self.bottom))
+        if not (right > left and bottom > top):
+            corners = ", ".join(f"{value:g}" for value in self[:4])
+            raise ValueError(f"({corners}){' of its sides' * self.relative} is no part of a picture of {width}x{height} pixels")
+        return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
+
+
 @dataclass(frozen=True)
 class Record:
-    """One picture as the data set lists it; nothing is read yet.
+    """One picture, or a part of one, as the data set lists it; nothing is read yet.
 
     Attributes:
-        path: the picture's file.
+        path: the picture's file; several records may be parts of it.
         id: what the data set itself calls it (file name, number); submissions are written with it.
         label: class index in the data set's own numbering, or None where it is not labelled.
         group: records of one group never lie on both sides of a split (a video, a person); None = a group of its own.
@@ -35,6 +69,8 @@ class Record:
             results are told for each.
         place: which picture of the file, where a file holds many.
         attributes: a value for each of the source's attributes, positive where it is present.
+        crop: the part of the picture that is meant, and read; None for all of it. For pictures without boxes.
+        weight: how often training shows the record, relative to others; more than 0.
     """
 
     path: Path
@@ -46,6 +82,22 @@ class Record:
     stratum: str | None = None
     place: int | None = None
     attributes: tuple[float, ...] | None = None
+    crop: Crop | None = None
+    weight: float = 1.0
+
+    @property
+    def address(self) -> str:
+        """The path, and which picture of the file or which part of the picture it is: the `path` of a sample.
+
+        Parts are written as in Media Fragments URI 1.0 (W3C 2012), section 4.2.2: `#xywh=` left, top, width and height.
+        """
+        if self.place is not None:
+            return f"{self.path}#{self.place}"
+        if self.crop is None:
+            return str(self.path)
+        left, top, right, bottom, relative = self.crop
+        numbers = (value * (100 if relative else 1) for value in (left, top, right - left, bottom - top))
+        return f"{self.path}#xywh={'percent:' if relative else ''}{','.join(f'{value:.7g}' for value in numbers)}"
 
 
 class Source:
@@ -100,19 +152,26 @@ class Source:
         return any(record.boxes is not None for part in self.records.values() for record in part)
 
     def read(self, record: Record) -> tuple[Image.Image, dict[str, Any]]:
-        """The picture upright in `channels` channels, and the other fields of its sample.
+        """The picture upright in `channels` channels, or its part that the record is, and the other fields of its sample.
 
         These are `label`, the class; `mask`, a picture of mode "L" and the same size whose values are classes or 255 (to be ignored);
         `group`, the record's stratum or else its group; `attributes`, a tuple of floats; `boxes` (N, 4) and `classes` (N,), see
         `zoo.datasets.boxes`; each where it is known.
 
         Raises:
-            DataError: the file cannot be read as a picture, or its mask not as the mask of it.
+            DataError: the file cannot be read as a picture, or its mask not as the mask of it, or the record is no part of it.
         """
         picture = read_picture(record.path, self.channels)
         fields = known_fields(record)
         if record.mask is not None and self.masks is not None:
             fields["mask"] = read_mask_of(record.mask, picture.size, self.masks)
+        if record.crop is not None:
+            try:
+                pixels = record.crop.pixels(picture.size)
+            except ValueError as error:
+                raise DataError(f"{shown(record.path)}: the crop {error}") from error
+            picture = picture.crop(pixels)
+            fields |= {"mask": fields["mask"].crop(pixels)} if "mask" in fields else {}
         return picture, fields
 
     @staticmethod

@@ -169,8 +169,8 @@ def _notes(parts: Parts, own: Mapping[str, Sequence[Record]], labels: Sequence[s
         notes.append("no labelled test part: the best epoch is selected and measured on validation, so the figure is a little optimistic")
     elif "val" not in own and "test" in own:
         notes.append("val is cut from the data set's training part")
-    if groups is not None and not by_group:
-        notes.append(f"split.by=random: pictures of one {groups} may lie in train and in val, so the figure may be too good")
+    if groups is not None:
+        notes += _grouping(parts, own, groups, by_group)
     counts = {name: Counter(record.label for record in part if record.label is not None) for name, part in parts.items()}
     total = sum(counts.values(), Counter())
     if not total:  # pictures without a class of their own: `labels` are their masks'
@@ -189,6 +189,21 @@ def _notes(parts: Parts, own: Mapping[str, Sequence[Record]], labels: Sequence[s
     empty = [index for index in range(len(labels)) if not total[index]]
     if empty:
         notes.append(f"no pictures at all, kept in the class map: {_some(labels, empty)}")
+    return notes
+
+
+def _grouping(parts: Parts, own: Mapping[str, Sequence[Record]], groups: str, by_group: bool) -> list[str]:
+    """Which split was used: by group, or one that lets frames of one person be learnt and asked for."""
+    train = {record.group for record in parts.get("train", ()) if record.group is not None}
+    notes = [] if not by_group or {"val", "test"} <= set(own) else [f"split by {groups}: pictures of one {groups} are all in one part"]
+    for part in ("val", "test"):
+        asked = {record.group for record in parts.get(part, ()) if record.group is not None}
+        if both := len(asked & train):
+            how = "the data set's own part" if part in own else "split.by=random"
+            notes.append(
+                f"{how}: pictures of one {groups} lie on both sides, in train and in {part} ({both:,} of {len(asked):,} groups of {part}), "
+                "so the figure may be too good"
+            )
     return notes
 
 

@@ -1,8 +1,8 @@
 """Thumbnails of a data set's pictures, read in threads and kept between runs, for finding near duplicates.
 
 What took long is kept in `$XDG_CACHE_HOME/zoo/thumbnails/` (default `~/.cache`), one file for each data folder: a digest of what
-follows, then for each picture a digest of its path, place in the file, length and time of change, and the thumbnail's bytes. A file that
-is damaged, or larger than its pictures can make it, is not used; of folders that were not read for long the files go.
+follows, then for each picture a digest of its path, place in the file, crop, length and time of change, and the thumbnail's bytes. A
+file that is damaged, or larger than its pictures can make it, is not used; of folders that were not read for long the files go.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Thumbnails:
 def _made(source: Source, record: Record) -> bytes:
     """The bytes of a thumbnail, decoded no larger than needed where the format can do that."""
     try:
-        if record.place is not None:
+        if record.place is not None or record.crop is not None:
             picture = source.read(record)[0]
         else:
             with open_picture(record.path) as opened:
@@ -89,7 +89,8 @@ def _key(record: Record, channels: int) -> bytes:
         facts = record.path.stat()
     except OSError as error:
         raise DataError(f"{record.path}: cannot be read ({error.strerror})") from error
-    told = (VERSION, channels, os.fsencode(record.path.absolute()), record.place, facts.st_size, facts.st_mtime_ns)
+    told: tuple[object, ...] = (VERSION, channels, os.fsencode(record.path.absolute()), record.place, facts.st_size, facts.st_mtime_ns)
+    told += (tuple(record.crop),) if record.crop is not None else ()
     return hashlib.blake2b(repr(told).encode(), digest_size=KEY).digest()
 
 

@@ -89,11 +89,12 @@ def affine(
     shift: Annotated[float, Ge(0), Le(1)] = 0.1,
     scale: tuple[Annotated[float, Gt(0)], Annotated[float, Gt(0)]] = (0.9, 1.1),
     shear: Annotated[float, Ge(0), Le(90)] = 0.0,
+    p: Annotated[float, Ge(0), Le(1)] = 1.0,
 ) -> Transform:
-    """Random turn (degrees), shift (part of the side), scale and shear (degrees)."""
+    """Random turn (degrees), shift (part of the side), scale and shear (degrees) with probability p."""
     shears = [-shear, shear] if shear else None
     scale = _rising("scale", scale)
-    return v2.RandomAffine(degrees, (shift, shift), scale, shears, interpolation=v2.InterpolationMode.BILINEAR, fill=_fills())
+    return _at_times(v2.RandomAffine(degrees, (shift, shift), scale, shears, v2.InterpolationMode.BILINEAR, _fills()), p)
 
 
 def perspective(distortion: Annotated[float, Ge(0), Le(1)] = 0.1, p: Annotated[float, Ge(0), Le(1)] = 0.5) -> Transform:
@@ -106,9 +107,10 @@ def color(
     contrast: Annotated[float, Ge(0)] = 0.2,
     saturation: Annotated[float, Ge(0)] = 0.2,
     hue: Annotated[float, Ge(0), Le(0.5)] = 0.1,
+    p: Annotated[float, Ge(0), Le(1)] = 1.0,
 ) -> Transform:
-    """Random factors in 1 +- brightness, contrast, saturation; hue turned by up to +-hue of the circle."""
-    return _PictureOnly(v2.ColorJitter(brightness, contrast, saturation, hue))
+    """Random factors in 1 +- brightness, contrast, saturation and hue turned by up to +-hue of the circle, with probability p."""
+    return _PictureOnly(_at_times(v2.ColorJitter(brightness, contrast, saturation, hue), p))
 
 
 def photometric(p: Annotated[float, Ge(0), Le(1)] = 0.5) -> Transform:
@@ -176,6 +178,11 @@ IN_PLACE = ("autocontrast", "blur", "color", "erase", "grey", "noise", "occlude"
 
 COLOURS_AND_PLACES = ("randaugment", "trivial_augment")
 """Torchvision's forms of these refuse masks and boxes: they would move the picture alone."""
+
+
+def _at_times(transform: nn.Module, p: float) -> nn.Module:
+    """Where it is certain nothing is drawn for it."""
+    return transform if p == 1 else v2.RandomApply([transform], p)
 
 
 def _fills() -> dict[Any, int]:

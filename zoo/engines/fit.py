@@ -32,6 +32,7 @@ from zoo.engines.engine import training_step
 from zoo.engines.portions import Portions, out_of_memory, said_of
 from zoo.engines.schedules import better, measured
 from zoo.engines.update import Backward, Updater
+from zoo.epochs import Answers
 from zoo.errors import DataError, DivergedError, RecipeError, ZooError
 from zoo.evaluate import evaluate
 from zoo.film import sheet
@@ -98,6 +99,7 @@ class Fit:
         self.module: nn.Module = compiled(self.task) if self.train.compile else self.task
         self.players = self.task.players()
         self.portions = Portions(self.task, self._losses, self.updater, self.device)
+        self.answers = Answers(self.task, data, run)
         self.fingerprint = data.fingerprint()
         self.step_number = 0  # batches consumed by updates
         self.best: float | None = None
@@ -414,8 +416,10 @@ class Fit:
         """
         with self.updater.averaged():
             take_from_first(self.task.buffers())  # batch statistics that are not shared
-            found = evaluate(self.task, self.data.evaluation("val", shared=True), self.device, shared=True).metrics
-            metrics = {f"val/{name}": value for name, value in found.items()}
+            batches = self.data.evaluation("val", shared=True)
+            found = evaluate(self.task, batches, self.device, keep=self.answers.due(epoch), shared=True)
+            self.answers.note(found, epoch, self.step_number)
+            metrics = {f"val/{name}": value for name, value in found.metrics.items()}
             improved = self._judge(metrics, epoch)
             if improved or epoch in self.recipe.checkpoint.keep_epochs:
                 self.run.keep_weights(self.task, epoch)

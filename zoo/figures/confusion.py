@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from zoo.figures.style import COLOURS, FAINT, INK, dress, new_figure, note_figure, plain, with_style
 
-_SHADES = LinearSegmentedColormap.from_list("paper to ink", ["#ffffff", "#9fcbe6", COLOURS[0], "#00273d"])
+SHADES = LinearSegmentedColormap.from_list("paper to ink", ["#ffffff", "#9fcbe6", COLOURS[0], "#00273d"])
 _MOST_WRITTEN = 20
 _LABELS = 1.5  # inches that the names take at the left and below
 
@@ -35,8 +35,8 @@ def confusion_matrix(matrix: ArrayLike, labels: Sequence[str]) -> Figure:
     figure = new_figure(side + _LABELS + 0.2, side + _LABELS + 0.3)
     axes = figure.subplots()
     dress(axes, grid=None)
-    shares = _shares(counts)
-    image = axes.imshow(shares, cmap=_SHADES.with_extremes(bad=FAINT), norm=PowerNorm(0.5, 0, 1), aspect="equal", interpolation="nearest")
+    shares = row_shares(counts)
+    image = axes.imshow(shares, cmap=SHADES.with_extremes(bad=FAINT), norm=PowerNorm(0.5, 0, 1), aspect="equal", interpolation="nearest")
     _write_labels(axes, labels, cell)
     if len(labels) <= _MOST_WRITTEN:
         _write_counts(axes, counts, shares)
@@ -48,7 +48,7 @@ def confusion_matrix(matrix: ArrayLike, labels: Sequence[str]) -> Figure:
     return figure
 
 
-def _shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+def row_shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each row divided by its sum; NaN where the row is empty."""
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.full_like(counts, np.nan)

@@ -6,7 +6,11 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from zoo.figures.style import COLOURS, FAINT, INK, WIDTH, new_figure, note_figure, plain, with_style
@@ -50,7 +54,7 @@ def mistake_gallery(
 
 
 def _draw(pictures: Pictures, lines: Sequence[Sequence[tuple[str, str]]], columns: int) -> Figure:
-    """Place every picture by hand: a layout engine needs seconds for a hundred axes."""
+    """Place every picture by hand, in inches on one pair of axes: axes for each, or a layout engine, would take most of the time."""
     if columns < 1:
         raise ValueError(f"{columns} columns; expected at least 1")
     rows = math.ceil(len(pictures) / columns)
@@ -59,20 +63,27 @@ def _draw(pictures: Pictures, lines: Sequence[Sequence[tuple[str, str]]], column
     height = rows * (side + head + _GAP) + _GAP
     figure = new_figure(WIDTH, height)
     figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(0, height), autoscale_on=False)
+    axes.set_axis_off()
     longest = max(6, int(side / _CHARACTER))
     for place, (picture, text) in enumerate(zip(pictures, lines, strict=True)):
         left = _GAP + (place % columns) * (side + _GAP)
         top = height - _GAP - (place // columns) * (side + head + _GAP)
         for number, (line, colour) in enumerate(text):
-            base = top - _LINE * (number + 0.8)
-            figure.text(left / WIDTH, base / height, plain(line, longest), color=colour, fontsize=8, va="baseline")
-        axes = figure.add_axes((left / WIDTH, (top - head - side) / height, side / WIDTH, side / height), anchor="N")
-        image = _drawable(picture)
-        axes.imshow(image, cmap="gray", vmin=0, vmax=255)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.spines[:].set_color(FAINT)
+            axes.text(left, top - _LINE * (number + 0.8), plain(line, longest), color=colour, fontsize=8, va="baseline")
+        _place(axes, _drawable(picture), left, top - head, side)
     return figure
+
+
+def _place(axes: Axes, image: NDArray[np.uint8], left: float, top: float, side: float) -> None:
+    """A picture with a frame, as large as a square of `side` below `top` allows; in its middle if it is narrower."""
+    scale = side / max(image.shape[:2])
+    high, wide = (length * scale for length in image.shape[:2])
+    left += (side - wide) / 2
+    drawn = AxesImage(axes, cmap="gray", norm=Normalize(0, 255), extent=(left, left + wide, top - high, top), origin="upper")
+    drawn.set_data(image)
+    axes.add_artist(drawn)
+    axes.add_artist(Rectangle((left, top - high), wide, high, fill=False, edgecolor=FAINT, linewidth=0.8))
 
 
 def _drawable(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

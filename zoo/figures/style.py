@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
+from PIL import Image
 
 WIDTH = 4.2  # inches; a page shows it 420 pixels wide, so that 9 pt text is still legible when a phone shrinks it to 340
 DPI = 200
@@ -73,8 +75,13 @@ def plain(text: object, width: int = 24) -> str:
 
 
 def save(figure: Figure, path: Path | BinaryIO) -> None:
-    """Write `figure` as a PNG whose bytes do not name the version of matplotlib."""
-    figure.savefig(path, format="png", metadata={"Software": None})
+    """Write `figure` as an opaque PNG whose bytes do not name the version of matplotlib.
+
+    The pixels are those of `Figure.savefig`, which draws everything twice, the first time to lay it out; a figure lays itself out anyway.
+    """
+    canvas: Any = FigureCanvasAgg(figure)  # matplotlib does not say the types of what follows
+    canvas.draw()
+    Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(path, "PNG", dpi=(figure.dpi, figure.dpi))
 
 
 @lru_cache(maxsize=4096)

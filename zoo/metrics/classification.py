@@ -62,6 +62,9 @@ class ClassificationScores(Metric):
     """Gathers a confusion matrix on the device and computes `scores` of it.
 
     `update(predictions, batch)` reads `predictions["probabilities"]` (B, C) and `batch["label"]` (B,).
+
+    Attributes:
+        counted: after `compute`: (C, C) int64, rows truth, of all processes that measured together.
     """
 
     full_state_update = False
@@ -70,6 +73,7 @@ class ClassificationScores(Metric):
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.classes = classes
+        self.counted = np.zeros((classes, classes), dtype=np.int64)
         self.add_state("confusion", torch.zeros(classes, classes, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, predictions: Mapping[str, Tensor], batch: Mapping[str, Any]) -> None:
@@ -86,4 +90,5 @@ class ClassificationScores(Metric):
 
     def compute(self) -> dict[str, float]:
         """The scores so far."""
-        return scores(self.confusion.cpu().numpy())
+        self.counted = self.confusion.cpu().numpy().copy()  # torchmetrics takes the sum over the processes away again
+        return scores(self.counted)

@@ -1,0 +1,90 @@
+"""The labelling page: one HTML file with the pictures in it, a key for each class, and a JSON of labels to download.
+
+It asks no server for anything. What was labelled is kept in the browser's localStorage where there is one, under a name made of the
+page's own pictures, so that a page that is opened again goes on. `data.labelled: FILE` reads the JSON into training.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from PIL import Image
+
+from zoo.markup import Markup, tag
+
+SIDE = 320
+"""Pixels of the longer side of an embedded picture."""
+KEYS = "1234567890qwertyadfghjklzxcvbnm"
+"""Of the classes, in order; those beyond are clicked. U, S and P are undo, skip and the suggestion."""
+FORMAT = {"zoo": "labels", "version": 1}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A picture to be labelled: `path` as it stands in the labels file, `suggestion` what the model takes it for."""
+
+    path: str
+    picture: Image.Image
+    suggestion: str
+    probability: float
+
+
+def page(title: str, labels: Sequence[str], asked: Sequence[Asked]) -> str:
+    """The page as HTML.
+
+    Args:
+        title: above it.
+        labels: class index -> name.
+        asked: in the order to ask.
+    """
+    pictures = [
+        {"path": one.path, "said": one.suggestion, "sure": round(one.probability, 4), "src": _embedded(one.picture)} for one in asked
+    ]
+    name = hashlib.sha256(json.dumps([list(labels), [one.path for one in asked]]).encode()).hexdigest()[:16]
+    facts = {"name": f"zoo-labels-{name}", "head": FORMAT, "labels": list(labels), "keys": KEYS, "pictures": pictures}
+    style, script = (resources.files("zoo").joinpath(file).read_text(encoding="utf-8") for file in ("labelling.css", "labelling.js"))
+    data = json.dumps(facts).replace("<", "\\u003c")  # no name can end the script
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", title),
+        tag("style", Markup(style)),
+    )
+    body = tag(
+        "main",
+        tag("header", tag("h1", title), tag("p", "", id="progress", role="status"), tag("div", tag("div", "", id="bar"), id="track")),
+        tag("figure", tag("img", id="picture", alt="the picture to label"), tag("figcaption", "", id="said"), id="sheet"),
+        tag("div", "", id="classes"),
+        tag(
+            "nav",
+            tag("button", tag("kbd", "P"), " as suggested", id="accept"),
+            tag("button", tag("kbd", "S"), " skip", id="skip"),
+            tag("button", tag("kbd", "U"), " undo", id="undo"),
+            tag("button", tag("kbd", "Enter"), " save labels.json", id="save"),
+        ),
+        tag("p", "Kept in this browser until saved; put labels.json beside this page: its paths are relative to that folder.", id="hint"),
+    )
+    scripts = tag("script", Markup(data), type="application/json", id="facts") + tag("script", Markup(script))
+    return f'<!doctype html>\n<html lang="en">{head}<body>{body}{scripts}</body></html>\n'
+
+
+def _embedded(picture: Image.Image) -> str:
+    small = picture.convert("RGB")
+    small.thumbnail((SIDE, SIDE))
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def relative(path: Path, folder: Path) -> str:
+    """A picture's path as the labels file in `folder` names it: relative where it lies below, else absolute."""
+    whole, base = path.resolve(), folder.resolve()
+    return whole.relative_to(base).as_posix() if whole.is_relative_to(base) else str(whole)
