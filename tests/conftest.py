@@ -14,8 +14,12 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """$ZOO_DATA, one folder for the whole session."""
-    return tmp_path_factory.mktemp("data")
+    """$ZOO_DATA, one folder for the whole session and all of its processes."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return tmp_path_factory.mktemp("data")
+    folder = tmp_path_factory.getbasetemp().parent / "data"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(autouse=True)
