@@ -114,7 +114,7 @@ def first_losses(name: str, steps: int = FIRST) -> list[float]:
 def unmeasured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is validated: it takes longest, and must not change what is learnt."""
     metric = read(name).monitor.metric.removeprefix("val/")
-    monkeypatch.setattr(fit_module, "evaluate", lambda *arguments, **options: SimpleNamespace(metrics={metric: 0.5}))
+    monkeypatch.setattr(fit_module, "evaluate", lambda *arguments, **options: SimpleNamespace(metrics={metric: 0.5}, details={}))
 
 
 def trained(name: str, data: Loaders, *changes: str) -> str:
