@@ -114,8 +114,8 @@ def test_no_batches_at_all() -> None:
 
 # ---------------------------------------------------------------- a whole small run, its results, and measuring it again
 
-# Not 16 pixels: of a 3x3 convolution with stride 2 over one pixel, oneDNN (torch 2.15, bf16 on a CPU) leaves the gradients of the taps that lie
-# outside uninitialised, and now and then one of them is NaN.
+# Not 16 pixels: of a 3x3 convolution with stride 2 over one pixel, oneDNN (torch 2.15, bf16 on a CPU) leaves the gradients of the taps that
+# lie outside uninitialised, and now and then one of them is NaN.
 TEXT = """
 question: Red or blue?
 data:

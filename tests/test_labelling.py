@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from zoo.datasets.amended import read_labelled
 from zoo.labelling import KEYS, Asked, page, relative
 
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
@@ -83,7 +84,7 @@ def chromium(folder: Path) -> Iterator[Browser]:
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 def test_keys_make_the_labels_file(tmp_path: Path) -> None:
     file = tmp_path / "label.html"
-    file.write_text(page("Four <pictures>", LABELS, asked()), encoding="utf-8")
+    file.write_text(page("Four <pictures>", LABELS, asked(), [{"path": "old.png", "label": "owl"}]), encoding="utf-8")
     with chromium(tmp_path) as browser:
         browser.open(file)
         browser.press("1", "3", "u", "2", "s")  # cat; owl, undone; dog; skipped
@@ -95,8 +96,10 @@ def test_keys_make_the_labels_file(tmp_path: Path) -> None:
             time.sleep(0.05)
     found = json.loads(saved.read_text(encoding="utf-8"))
     assert (found["zoo"], found["version"], found["labels"]) == ("labels", 1, LABELS)
-    assert [one["label"] for one in found["pictures"]] == ["cat", LABELS[1], None, "cat"]
-    assert [one["path"] for one in found["pictures"]] == [f"{n}.png" for n in range(4)]
+    assert [one["label"] for one in found["pictures"]] == ["owl", "cat", LABELS[1], None, "cat"]
+    assert [one["path"] for one in found["pictures"]] == ["old.png", *(f"{n}.png" for n in range(4))]
+    records, skipped = read_labelled(saved, LABELS)
+    assert skipped == 1 and [(record.path, record.label) for record in records][1:3] == [(tmp_path / "0.png", 0), (tmp_path / "1.png", 1)]
 
 
 def test_no_key_has_two_meanings() -> None:

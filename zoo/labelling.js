@@ -17,7 +17,7 @@ function undo() { if (given.length) { given.pop(); keep(); } }
 function accept() { const one = facts.pictures[given.length]; if (one) give(facts.labels.indexOf(one.said)); }
 function labels() {
   const pictures = given.map((label, place) => ({ path: facts.pictures[place].path, label: label === null ? null : facts.labels[label] }));
-  return JSON.stringify({ ...facts.head, labels: facts.labels, pictures }, null, 1) + "\n";
+  return JSON.stringify({ ...facts.head, labels: facts.labels, pictures: [...facts.before, ...pictures] }, null, 1) + "\n";
 }
 function save() {
   const link = document.createElement("a");

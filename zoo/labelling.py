@@ -10,13 +10,15 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
+from zoo.datasets.source import Record
 from zoo.markup import Markup, tag
 
 SIDE = 320
@@ -36,19 +38,27 @@ class Asked:
     probability: float
 
 
-def page(title: str, labels: Sequence[str], asked: Sequence[Asked]) -> str:
+def page(title: str, labels: Sequence[str], asked: Sequence[Asked], before: Sequence[Mapping[str, Any]] = ()) -> str:
     """The page as HTML.
 
     Args:
         title: above it.
         labels: class index -> name.
         asked: in the order to ask.
+        before: pictures of an earlier labels file, which the new one begins with; see `again`.
     """
     pictures = [
         {"path": one.path, "said": one.suggestion, "sure": round(one.probability, 4), "src": _embedded(one.picture)} for one in asked
     ]
     name = hashlib.sha256(json.dumps([list(labels), [one.path for one in asked]]).encode()).hexdigest()[:16]
-    facts = {"name": f"zoo-labels-{name}", "head": FORMAT, "labels": list(labels), "keys": KEYS, "pictures": pictures}
+    facts = {
+        "name": f"zoo-labels-{name}",
+        "head": FORMAT,
+        "labels": list(labels),
+        "keys": KEYS,
+        "before": list(before),
+        "pictures": pictures,
+    }
     style, script = (resources.files("zoo").joinpath(file).read_text(encoding="utf-8") for file in ("labelling.css", "labelling.js"))
     data = json.dumps(facts).replace("<", "\\u003c")  # no name can end the script
     head = tag(
@@ -76,11 +86,16 @@ def page(title: str, labels: Sequence[str], asked: Sequence[Asked]) -> str:
     return f'<!doctype html>\n<html lang="en">{head}<body>{body}{scripts}</body></html>\n'
 
 
+def small(picture: Image.Image) -> Image.Image:
+    """A picture in RGB and no larger than the page shows it."""
+    less = picture.convert("RGB")
+    less.thumbnail((SIDE, SIDE))
+    return less
+
+
 def _embedded(picture: Image.Image) -> str:
-    small = picture.convert("RGB")
-    small.thumbnail((SIDE, SIDE))
     file = io.BytesIO()
-    small.save(file, "JPEG", quality=85)
+    small(picture).save(file, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
@@ -88,3 +103,10 @@ def relative(path: Path, folder: Path) -> str:
     """A picture's path as the labels file in `folder` names it: relative where it lies below, else absolute."""
     whole, base = path.resolve(), folder.resolve()
     return whole.relative_to(base).as_posix() if whole.is_relative_to(base) else str(whole)
+
+
+def again(record: Record, labels: Sequence[str], folder: Path) -> dict[str, Any]:
+    """A picture that was labelled before, as the labels file in `folder` names it."""
+    assert record.label is not None  # of a labels file only pictures with one are read
+    crop = {"crop": list(record.crop)} if record.crop is not None else {}
+    return {"path": relative(record.path, folder), "label": labels[record.label], **crop}

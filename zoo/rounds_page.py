@@ -44,6 +44,10 @@ def page(plan: Plan, cells: Sequence[Cell]) -> str:
 def headline(found: Mapping[str, Cost]) -> str:
     """The strategy with the fewest labels, if its interval lies below random's; else that none is shown to spare any."""
     shares = {name: interval(cost.shares) for name, cost in found.items() if name != "random" and not cost.missed}
+    if not found:
+        return "No seed is finished yet"
+    if set(found) == {"random"}:
+        return "Only random choice was played: there is nothing to compare it with"
     if not shares:
         return "No strategy reaches in every seed what random choice reaches"
     best = min(shares, key=lambda name: shares[name][0])
@@ -51,16 +55,16 @@ def headline(found: Mapping[str, Cost]) -> str:
     if math.isnan(high):
         return f"{best} needs {mean:.0%} of random’s labels, with one seed: another may say otherwise"
     if high >= 1:
-        return f"Not shown that labels are spared: {best} needs {mean:.0%} of random’s, 95 % interval {low:.0%} to {high:.0%}"
-    return f"{best} needs {mean:.0%} of the labels that random choice needs, 95 % interval {low:.0%} to {high:.0%}"
+        return f"Not shown that labels are spared: {best} needs {mean:.0%} of random’s, 95% interval {low:.0%} to {high:.0%}"
+    return f"{best} needs {mean:.0%} of the labels that random choice needs, 95% interval {low:.0%} to {high:.0%}"
 
 
 def _curves(plan: Plan, lines: Mapping[tuple[str, int], Sequence[float]]) -> Markup:
     file = io.BytesIO()
     save(budget_curves(plan.budgets, _bands(plan, lines)), file)
     data = base64.b64encode(file.getvalue()).decode()
-    image = tag("img", src=f"data:image/png;base64,{data}", alt="accuracy against labels for each strategy", class_="curves", width=542)
-    many = f"Means over {plan.seeds} seeds with their 95 % intervals (Student’s)." if plan.seeds > 1 else "One seed: no interval is known."
+    image = tag("img", src=f"data:image/png;base64,{data}", alt="accuracy against labels for each strategy", class_="curves", width=420)
+    many = f"Means over {plan.seeds} seeds with their 95% intervals (Student’s)." if plan.seeds > 1 else "One seed: no interval is known."
     lead = f"{many} The dotted line is what random choice reaches with {plan.end:,} labels."
     return section("Accuracy against labels", tag("p", lead, class_="lead"), tag("div", image, class_="sheet"))
 
@@ -79,7 +83,7 @@ def _needed(plan: Plan, found: Mapping[str, Cost]) -> Markup:
         reached = f"{len(cost.needed) - cost.missed} of {len(cost.needed)}"
         cells = (f"{least}{labels[0]:,.0f}", _ends(cost, *labels[1:], 1), f"{least}{shares[0]:.0%}", _ends(cost, *shares[1:], 100))
         rows.append((name, *cells, reached))
-    header = ("strategy", "labels", "95 % interval", "of random’s", "95 % interval", "seeds that get there")
+    header = ("strategy", "labels", "95% interval", "of random’s", "95% interval", "seeds that get there")
     lead = f"For the accuracy that random choice reaches with {plan.end:,} labels in the same seed. Shares are paired by seed."
     if any(cost.missed for cost in found.values()):
         lead += f" A seed that does not get there counts with {plan.end:,} labels, which is too few: such means are lower bounds."
@@ -93,7 +97,9 @@ def _ends(cost: Cost, low: float, high: float, factor: float) -> str:
     """An interval as text; none where a bound or a single seed leaves it unknown."""
     if cost.missed or math.isnan(low):
         return "unknown"
-    return f"{factor * low:,.0f} to {factor * high:,.0f}{' %' if factor == 100 else ''}"
+    if low == high:
+        return "–"  # random choice, held against itself
+    return f"{factor * low:,.0f} to {factor * high:,.0f}{'%' if factor == 100 else ''}"
 
 
 def _rounds(plan: Plan, lines: Mapping[tuple[str, int], Sequence[float]]) -> Markup:
@@ -105,7 +111,7 @@ def _rounds(plan: Plan, lines: Mapping[tuple[str, int], Sequence[float]]) -> Mar
 
 def _how(plan: Plan) -> Markup:
     notes = (
-        f"Labels are revealed in rounds: {plan.begin:,} drawn at random, the same for every strategy of a seed, then {plan.step:,} a round.",
+        f"Labels are revealed in rounds: {plan.begin:,} drawn at random, in a seed the same for all, then {plan.step:,} a round.",
         "After each round a network is trained from the start with as many steps as in every other round.",
         "Labels needed are read off the rising line nearest to the accuracies (isotonic regression), linear between rounds: "
         "single trainings scatter by more than a round brings.",

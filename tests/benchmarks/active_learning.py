@@ -3,7 +3,7 @@
     python tests/benchmarks/active_learning.py FOLDER --out OUT [--strategies random,margin,entropy] [--seeds 3]
 
 FOLDER holds FashionMNIST/raw/. 24,000 pictures to reveal labels of, 10,000 test pictures measure; the network and its training are in
-active_learning.yaml beside. About seven seconds of one core a training; what is finished in OUT is not trained again.
+active_learning.yaml beside. Seven to fifteen seconds of one core a training; what is finished in OUT is not trained again.
 """
 
 from __future__ import annotations

@@ -140,7 +140,8 @@ def test_it_leaves_random_numbers_threads_and_the_run_folder_alone(watched: Call
     run = watched()
     assert (random.random(), np.random.rand()) == expected
     assert torch.get_num_threads() == threads
-    assert sorted(file.name for file in run.folder.iterdir()) == ["checkpoints", "environment.json", "history.jsonl", "recipe.yaml"]
+    written = sorted(file.name for file in run.folder.iterdir())
+    assert written == ["checkpoints", "confusion.jsonl", "environment.json", "history.jsonl", "predictions", "recipe.yaml"]
 
 
 def test_it_is_quiet_until_a_hook_speaks(watched: Callable[..., Run], capfd: pytest.CaptureFixture[str]) -> None:

@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from zoo.figures.style import COLOURS, SOFT, WIDTH, dress, new_figure, note_figure, plain, with_style
 
 Point = tuple[float, float, float]
 _ROW = 0.17  # inches of a row of names
+_COLUMNS = 2
+_TICKS = 6
 
 
 @with_style
@@ -26,7 +27,7 @@ def budget_curves(labels: Sequence[int], curves: Mapping[str, Sequence[Point]], 
     drawn = {name: points for name, points in curves.items() if points}
     if not drawn:
         return note_figure("no seed is finished yet")
-    figure = new_figure(1.29 * WIDTH, 3.2 + _ROW * math.ceil(len(drawn) / 3))
+    figure = new_figure(WIDTH, 2.9 + _ROW * math.ceil(len(drawn) / _COLUMNS))
     axes = figure.subplots()
     dress(axes)
     others = [name for name in drawn if name != baseline]
@@ -42,6 +43,6 @@ def budget_curves(labels: Sequence[int], curves: Mapping[str, Sequence[Point]], 
     axes.set_xlabel("labels")
     axes.set_ylabel("accuracy")
     axes.ticklabel_format(axis="y", useOffset=False)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
-    figure.legend(loc="outside upper left", ncols=3, frameon=False, handlelength=2.6)
+    axes.set_xticks(labels[:: -math.ceil(len(labels) / _TICKS)])  # from the last on, where strategies are held against each other
+    figure.legend(loc="outside upper left", ncols=_COLUMNS, frameon=False, handlelength=2.6)
     return figure
