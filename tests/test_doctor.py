@@ -74,7 +74,7 @@ def test_what_is_wrong_is_found_and_training_leaves_it_out(root: Path, tmp_path:
 
 def test_without_trained_weights_doubts_are_only_shown(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnosis, "FALLBACK", "mobilenetv2_100")
-    monkeypatch.setattr("zoo.probe._with_backbone", lambda recipe, name: recipe.changed(["backbone.pretrained=false"]))
+    monkeypatch.setattr("zoo.probe.with_backbone", lambda recipe, name: recipe.changed(["backbone.pretrained=false"]))
     found, page = doctor("image_folder", small(root), tmp_path / "out")
     assert not found.trusted and any("no trained weights could be had" in note for note in found.notes)
     assert not any(row.reason == "likely wrong label" for row in diagnosis.quarantine(found))

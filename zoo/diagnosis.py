@@ -120,8 +120,8 @@ def _vectors(data: Loaders, recipe: Recipe, notes: list[str]) -> tuple[torch.Ten
 
     named = [recipe.backbone.name] if recipe.backbone else []
     for name in dict.fromkeys([*named, FALLBACK]):
-        chosen = recipe if named and name == named[0] else probe._with_backbone(recipe, name)
-        backbone = probe._built(chosen, data).eval()
+        chosen = recipe if named and name == named[0] else probe.with_backbone(recipe, name)
+        backbone = probe.built(chosen, data).eval()
         if backbone.weights.startswith("random weights"):
             continue
         notes.append(f"labels were judged by the embedding of {name}, {backbone.weights}")

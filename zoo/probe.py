@@ -112,9 +112,9 @@ def _probe_backbone(name: str, recipe_name: str, changes: Sequence[str], to: Pat
         near = nearest(name, registry.names("backbones"))
         raise RecipeError(f"{name!r}: no such backbone{near}; `zoo list backbones` shows them. Without --data a trained run is probed")
     wished = compute_device(device)
-    recipe = _with_backbone(Recipe.read(recipe_name, changes), name)
+    recipe = with_backbone(Recipe.read(recipe_name, changes), name)
     data = build.loaders(build.source(recipe), recipe)
-    backbone = _built(recipe, data).eval().to(wished)
+    backbone = built(recipe, data).eval().to(wished)
     untrained = backbone.weights.startswith("random weights")
     if untrained:
         say(f"WARNING: RANDOM NETWORK: {name} has {backbone.weights}. These numbers are no result: they say nothing about {name}.")
@@ -124,7 +124,7 @@ def _probe_backbone(name: str, recipe_name: str, changes: Sequence[str], to: Pat
         _write_csv(to, found, [name, RANDOM if untrained else backbone.weights, recipe.name, _kind(recipe)])
 
 
-def _with_backbone(recipe: Recipe, name: str) -> Recipe:
+def with_backbone(recipe: Recipe, name: str) -> Recipe:
     """The recipe with this backbone and its default options; whose weights it begins with is the recipe's word."""
     from zoo import sections
     from zoo.checking import named_model
@@ -135,7 +135,8 @@ def _with_backbone(recipe: Recipe, name: str) -> Recipe:
     return replace(recipe, backbone=section)
 
 
-def _built(recipe: Recipe, data: Loaders) -> Backbone:
+def built(recipe: Recipe, data: Loaders) -> Backbone:
+    """The recipe's backbone with its first weights, giving one vector a picture."""
     import torch
 
     from zoo import build
