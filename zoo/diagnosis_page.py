@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from zoo import markup
 from zoo.errors import shown
 from zoo.markup import Markup, breakable, section, table_of, tag
 
@@ -59,16 +60,6 @@ def page(found: Diagnosis, source: Source, rows: Sequence[Row], command: Sequenc
         synthetic: whether the data were drawn.
     """
     style = (Path(__file__).parent / "report.css").read_text(encoding="utf-8") + _STYLE
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"Doctor · {name}"),
-        tag("style", Markup(style)),
-    )
     badge = (
         tag("p", tag("strong", "Drawn (synthetic) data"), " These pictures stand in for real ones.", class_="badge") if synthetic else ""
     )
@@ -76,8 +67,8 @@ def page(found: Diagnosis, source: Source, rows: Sequence[Row], command: Sequenc
     out = {row.id for row in rows}
     parts = (_summary(found, rows), _next(rows, command), *_copies(found, source, out), _labels(found, source, out))
     rest = (_bad(found), _balance(found), *_outliers(found, source), _notes(found))
-    body = tag("body", tag("main", top, *parts, *rest), tag("footer", "Drawn by zoo doctor. Nothing was changed in the data."))
-    return "<!doctype html>\n" + tag("html", head, body, lang="en")
+    footer = tag("footer", "Drawn by zoo doctor. Nothing was changed in the data.")
+    return markup.page(f"Doctor · {name}", style, tag("main", top, *parts, *rest), footer)
 
 
 def _headline(found: Diagnosis, rows: Sequence[Row]) -> str:

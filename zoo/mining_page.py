@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from zoo import mining
+from zoo import markup, mining
 from zoo.errors import shown
 from zoo.markup import Markup, section, table_of, tag
 
@@ -71,16 +71,6 @@ def page(seen: Seen, source: Source, run: str, part: str, synthetic: bool) -> st
     errors = sum(one.errors for one in wanted)
     headline = f"{errors:,} of {len(seen.truth):,} pictures of {part} are taken for another class" if errors else ""
     style = resources.files("zoo").joinpath("report.css").read_text(encoding="utf-8") + _STYLE
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"Errors · {shown(run)}"),
-        tag("style", Markup(style)),
-    )
     badge = (
         tag("p", tag("strong", "Drawn (synthetic) data"), " These pictures stand in for real ones.", class_="badge") if synthetic else ""
     )
@@ -88,7 +78,7 @@ def page(seen: Seen, source: Source, run: str, part: str, synthetic: bool) -> st
     top = tag("header", tag("p", f"zoo mine · {shown(run)}", class_="name"), title, badge)
     shelves = tag("div", *(_gallery(seen, source, number, pair) for number, pair in enumerate(pairs)), class_="exhibits")
     body = tag("main", top, _next(seen, wanted, pairs), _loop(run), shelves, _table(seen))
-    return "<!doctype html>\n" + tag("html", head, tag("body", body, tag("footer", "Drawn by zoo mine.")), lang="en")
+    return markup.page(f"Errors · {shown(run)}", style, body, tag("footer", "Drawn by zoo mine."))
 
 
 def _next(seen: Seen, wanted: Sequence[Wanted], pairs: Sequence[Pair]) -> Markup:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import base64
 import csv
-import hashlib
 import io
 import json
 import math
@@ -26,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from zoo import document
+from zoo import document, markup
 from zoo.cells import bare
 from zoo.errors import RecipeError, ZooError
 from zoo.markup import (
@@ -259,19 +258,8 @@ def _history(folder: Path, missing: list[str]) -> list[Mapping[str, Any]]:
 
 def _page(kept: _Kept) -> str:
     style = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     title = _question(kept)
     exhibits = _exhibits(kept)  # before the notes: it may add to them
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{title} · {_name(kept)}"),
-        tag("style", Markup(style)),
-    )
     main_part = tag(
         "main",
         _hero(kept, title),
@@ -284,7 +272,7 @@ def _page(kept: _Kept) -> str:
         _environment(kept),
     )
     footer = tag("footer", "Drawn by zoo from the files of the run folder. To draw it again: ", tag("code", "python -m zoo.report RUN"))
-    return "<!doctype html>\n" + tag("html", head, tag("body", main_part, footer), lang="en")
+    return markup.page(f"{title} · {_name(kept)}", style, main_part, footer)
 
 
 def _hero(kept: _Kept, title: str) -> Markup:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from zoo import markup
 from zoo.errors import shown
 from zoo.figures.budgets import budget_curves
 from zoo.figures.style import save
@@ -21,24 +22,14 @@ _STYLE = ".curves { display: block; max-width: 100%; height: auto; margin: 0 aut
 def page(plan: Plan, cells: Sequence[Cell]) -> str:
     """The whole page of the rounds that `zoo.rounds.play` gave."""
     style = (Path(__file__).parent / "report.css").read_text(encoding="utf-8") + _STYLE
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     name = shown(plan.recipe.name)
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"Replay · {name}"),
-        tag("style", Markup(style)),
-    )
     found, lines = needs(plan, cells), curves(plan, cells)
     badge = (
         tag("p", tag("strong", "Drawn (synthetic) data"), " No result on real pictures.", class_="badge") if plan.recipe.synthetic else ""
     )
     top = tag("header", tag("p", f"zoo mine --replay · {name}", class_="name"), tag("h1", headline(found)), badge)
     main = tag("main", top, _curves(plan, lines), _needed(plan, found), _rounds(plan, lines), _how(plan))
-    return "<!doctype html>\n" + tag("html", head, tag("body", main, tag("footer", "Drawn by zoo mine.")), lang="en")
+    return markup.page(f"Replay · {name}", style, main, tag("footer", "Drawn by zoo mine."))
 
 
 def headline(found: Mapping[str, Cost]) -> str:

@@ -7,7 +7,6 @@ the monitored metric. All that is read here counts as text from a stranger and i
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import math
 import shlex
@@ -17,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import facts
+from zoo import facts, markup
 from zoo.files import write_bytes
 from zoo.markup import Markup, as_text, breakable, details, duration, section, tag
 from zoo.report import reference_item
@@ -76,31 +75,14 @@ def page(drawn: Drawn, shown: Gallery) -> str:
     """The whole page."""
     here = Path(__file__).resolve().parent.parent
     style = "".join((here / name).read_text(encoding="utf-8") for name in ("report.css", "study.css"))
-    policy = (
-        f"default-src 'none'; img-src data:; style-src {_digest(style)}; script-src {_digest(_SORT)}; base-uri 'none'; form-action 'none'"
-    )
     title = drawn.plan.study.question or drawn.plan.study.name
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{title} · {drawn.plan.study.name}"),
-        tag("style", Markup(style)),
-    )
     parts = (
         *(_hero(drawn, title), _figures(drawn), tables.results(drawn), tables.differences(drawn), tables.splits(drawn), _balance(drawn)),
         *(tables.classes(drawn), _pictures(drawn, shown), _failures(drawn), _references(drawn), _notes(drawn, shown)),
     )
     command = tag("code", shlex.join(["python", "-m", "zoo.study", str(drawn.plan.study.file), *drawn.plan.words, "--report"]))
     footer = tag("footer", "Drawn by zoo from the folders of the cells. To draw it again: ", command)
-    body = tag("body", tag("main", *parts, _files(drawn)), footer, tag("script", Markup(_SORT)))
-    return "<!doctype html>\n" + tag("html", head, body, lang="en")
-
-
-def _digest(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    return markup.page(f"{title} · {drawn.plan.study.name}", style, tag("main", *parts, _files(drawn)), footer, script=_SORT)
 
 
 # ---------------------------------------------------------------- the answer

@@ -21,6 +21,7 @@ from zoo.datasets.annotations import (
     MissingLayoutError,
     Object,
     class_name,
+    json_file,
     number,
     read_bytes,
     size_of,
@@ -40,14 +41,7 @@ def parse(content: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it is something else.
     """
-    try:
-        data = json.loads(content, parse_constant=_no_constant)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
-    except MemoryError as error:
-        raise ValueError("it takes more memory than there is") from error
-    except ValueError as error:  # UnicodeDecodeError is one
-        raise ValueError(f"no JSON ({str(error)[:200]})") from error
+    data = json_file.loaded(content, parse_constant=_no_constant)
     if not isinstance(data, dict):
         raise ValueError(f"{told(data)}, expected an object with images, annotations and categories")
     for key in ("images", "annotations", "categories"):

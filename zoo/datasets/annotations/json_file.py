@@ -34,17 +34,22 @@ def parse(content: bytes) -> tuple[dict[str, Any], list[str]]:
             twice.extend(key for key in whole if keys.count(key) > 1)
         return whole
 
+    data = loaded(content, object_pairs_hook=joined, parse_int=_whole)
+    if not isinstance(data, dict):
+        raise ValueError(f"{told(data)}, expected a JSON object")
+    return data, twice
+
+
+def loaded(content: bytes, **hooks: Any) -> Any:
+    """What JSON holds, by the hooks of `json.loads`; raises ValueError, with a sentence, for whatever cannot be read."""
     try:
-        data = json.loads(content, object_pairs_hook=joined, parse_int=_whole)
+        return json.loads(content, **hooks)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
     except MemoryError as error:
         raise ValueError("it takes more memory than there is") from error
     except ValueError as error:  # UnicodeDecodeError is one
         raise ValueError(f"no JSON ({str(error)[:200]})") from error
-    if not isinstance(data, dict):
-        raise ValueError(f"{told(data)}, expected a JSON object")
-    return data, twice
 
 
 def _whole(text: str) -> float:
