@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--root", metavar="DIR", type=Path, help="the folder of records ($ZOO_DATA/recorded)")
     where.add_argument("--part", choices=("train", "val"), help="a folder in it, for records that are not to be split")
     where.add_argument("--resume", metavar="RECORD", type=Path, help="go on with a record, after its last picture")
-    where.add_argument("--person", metavar="NAME", help="whose hand it is; kept with the record")
+    where.add_argument("--person", metavar="NAME", help="whose hand it is: recordings of one person stay together in a split")
     what = parser.add_argument_group("what")
     what.add_argument("--every", metavar="N", type=int, default=1, help="take each N-th frame (1)")
     what.add_argument("--most", metavar="N", type=int, help="end after so many pictures")

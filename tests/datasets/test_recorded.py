@@ -11,6 +11,7 @@ import pytest
 
 from zoo.datasets.recorded import Recorded
 from zoo.datasets.source import Crop
+from zoo.datasets.splits import divide
 from zoo.errors import DataError
 
 
@@ -25,16 +26,39 @@ def root(tmp_path: Path) -> Path:
 
 def test_every_frame_is_a_record_of_its_recording(root: Path) -> None:
     source = Recorded(root, margin=0)
-    assert source.labels == ("ONE", "FIVE", "WAVE") and source.groups == "recording" and not source.notes
+    assert source.labels == ("ONE", "FIVE", "WAVE") and source.groups == "person or recording" and not source.notes
     found = {record.id: (source.labels[record.label], record.group, record.crop) for record in source.records["labelled"]}
     box = Crop(10, 5, 50, 45)
     assert found == {
-        **{f"record_1/image_{number:06d}.png": ("FIVE", "record_1", box) for number in (1, 2, 3)},
+        **{f"record_1/image_{number:06d}.png": ("FIVE", "person ada", box) for number in (1, 2, 3)},
         "record_2/image_000001.png": ("WAVE", "record_2", None),
         "record_10/image_000001.png": ("ONE", "record_10", box),
         "record_10/image_000002.png": ("ONE", "record_10", Crop(0, 0, 20, 10)),
     }
     assert source.read(source.records["labelled"][0])[0].size == (40, 40)
+
+
+def test_recordings_of_one_person_stay_together_unless_asked_otherwise(tmp_path: Path) -> None:
+    for number, person in enumerate(("ada", "ada ", "bob", "", None), 1):
+        files.recording(tmp_path / f"record_{number}", person=person)
+
+    def groups(**options: Any) -> list[str | None]:
+        return [record.group for record in Recorded(tmp_path, **options).records["labelled"][::3]]
+
+    assert groups() == ["person ada", "person ada", "person bob", "record_4", "record_5"]
+    assert groups(group_by="recording") == [f"record_{number}" for number in (1, 2, 3, 4, 5)]
+    assert Recorded(tmp_path, group_by="recording").groups == "recording"
+
+
+def test_one_person_alone_cannot_be_split_and_the_remedy_works(tmp_path: Path) -> None:
+    for number in range(6):
+        files.recording(tmp_path / f"record_{number}", person="ada")
+    source = Recorded(tmp_path)
+    assert source.groups == "person"
+    with pytest.raises(DataError, match=r"no pictures to val \(train 18\): .*one person that there is by split\.by=random"):
+        divide(source.records, 0.2, 0.0, 0, "auto", source.labels, source.groups)
+    apart = Recorded(tmp_path, group_by="recording")
+    assert divide(apart.records, 0.2, 0.0, 0, "auto", apart.labels, apart.groups).parts["val"]
 
 
 def test_parts_of_their_own_are_kept(root: Path) -> None:

@@ -189,10 +189,14 @@ def test_unlabelled_pictures_are_never_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pool", "groups"), [(records({0: 1, 1: 1}), None), ([Record(Path("x"), str(n), 0, "one") for n in range(9)], "video")]
+    ("pool", "groups", "remedy"),
+    [
+        (records({0: 1, 1: 1}), None, "change split.val"),
+        ([Record(Path("x"), str(n), 0, "one") for n in range(9)], "video", "the one video that there is by split.by=random"),
+    ],
 )
-def test_a_split_without_validation_is_refused(pool: list[Record], groups: str | None) -> None:
-    with pytest.raises(DataError, match=r"no pictures to val \(train \d\).*split\.val"):
+def test_a_split_without_validation_is_refused(pool: list[Record], groups: str | None, remedy: str) -> None:
+    with pytest.raises(DataError, match=rf"no pictures to val \(train \d\).*{remedy}"):
         cut(pool, groups=groups)
 
 

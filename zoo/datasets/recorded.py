@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from annotated_types import Ge, Le
 
@@ -26,7 +26,7 @@ SHOWN = 10
 
 
 class Recorded(Source):
-    """Each frame a record, grouped by the recording.
+    """Each frame a record, grouped by the person who was recorded, or by the recording where its `meta.json` names nobody.
 
     The classes are the gestures that occur, in the order of `zoo.datasets.gestures` and others by their names. Recordings below `train/`
     and `val/` or `test/` keep these parts.
@@ -34,6 +34,7 @@ class Recorded(Source):
     Args:
         root: the folder that holds `record_1/` and so on, or `train/` and `val/`.
         margin: how much more than the box is cut out, in parts of its width on the left and right, of its height above and below.
+        group_by: `recording` keeps a recording's frames together and may divide a person's recordings: for records of one person alone.
 
     Raises:
         DataError: there are no recordings, or a `meta.json` is none; all such files are named.
@@ -42,20 +43,26 @@ class Recorded(Source):
     title: ClassVar[str] = "own recordings of gestures"
     obtain: ClassVar[str] = "Record some with a camera or from a video: `python -m zoo.capture --help`."
     layout: ClassVar[str] = """\
-  record_1/meta.json                     {"gesture": "FIVE", "bbox": [left, top, right, bottom] in pixels, or null for the whole picture}
+  record_1/meta.json                     {"gesture": "FIVE", "bbox": [left, top, right, bottom] in pixels, or null for the whole picture,
+                                          "person": "anna" (may be left out)}
   record_1/images/image_000001.png  ...
 or train/record_1/  val/record_2/  ...
 """
     version: ClassVar[int] = 1
 
-    def __init__(self, root: Path, margin: Annotated[float, Ge(0), Le(2)] = 0.1) -> None:
+    def __init__(
+        self,
+        root: Path,
+        margin: Annotated[float, Ge(0), Le(2)] = 0.1,
+        group_by: Literal["person", "recording"] = "person",
+    ) -> None:
         folders, notes = _recordings(root)
         if not folders:
             raise layout_error(Recorded, root, f"no folder record_1/ with its {META}")
-        found, wrong = Crops(), []
+        found, wrong, people = Crops(), [], set()
         for part, folder in folders:
             try:
-                _read(root, part, folder, margin, found)
+                people.add(_read(root, part, folder, margin, group_by == "person", found))
             except ValueError as error:
                 wrong.append(f"  {shown(folder / META)}: {error}")
         if wrong:
@@ -64,7 +71,8 @@ or train/record_1/  val/record_2/  ...
             raise DataError(f"{len(wrong)} recording{'s' * (len(wrong) > 1)} cannot be used; mend or remove:\n{lines}")
         others = sorted({one.name for part in found.parts.values() for one in part} - {*GESTURES})
         labels, records = found.listed(root, (*GESTURES, *others))
-        super().__init__(root, labels, records, "recording", notes=[*notes, *found.notes, *found.left()])
+        groups = " or ".join(["person"] * bool(people - {None}) + ["recording"] * (None in people))
+        super().__init__(root, labels, records, groups, notes=[*notes, *found.notes, *found.left()])
 
     @staticmethod
     def write_synthetic(root: Path, seed: int) -> None:
@@ -97,15 +105,16 @@ def _folders(top: Path) -> list[Path]:
 
 
 class _Meta(NamedTuple):
-    """What a `meta.json` says: the gesture, the box of all frames (None: the whole picture), and those of single ones."""
+    """What a `meta.json` says: the gesture, the box of all frames (None: the whole picture), those of single ones, and who was recorded."""
 
     gesture: str
     box: Crop | None
     boxes: Mapping[str, Any]
+    person: str | None
 
 
-def _read(root: Path, part: str, folder: Path, margin: float, found: Crops) -> None:
-    """The frames of a recording.
+def _read(root: Path, part: str, folder: Path, margin: float, by_person: bool, found: Crops) -> str | None:
+    """Find the frames of a recording; returns the person they are grouped by, if it is one.
 
     Raises:
         ValueError: what is wrong with its `meta.json`.
@@ -114,6 +123,8 @@ def _read(root: Path, part: str, folder: Path, margin: float, found: Crops) -> N
     if twice:
         raise ValueError(f"{told(twice[0])} stands twice; keep one")
     meta, place, name = _meta(content), partial(where, root, folder / META), folder.relative_to(root).as_posix()
+    person = meta.person if by_person else None
+    group = f"person {person}" if person else name
     frames = {path.name: path for path in sorted((folder / "images").iterdir()) if is_picture(path)} if (folder / "images").is_dir() else {}
     if not frames:
         found.leave("recordings without pictures", shown(name))
@@ -127,7 +138,8 @@ def _read(root: Path, part: str, folder: Path, margin: float, found: Crops) -> N
         except ValueError as error:
             found.leave("pictures whose box cannot be used", place(frame, error))
             continue
-        found.add(part, Part(meta.gesture, path, f"{name}/{frame}", name, None if crop is None else crop.widened(margin)))
+        found.add(part, Part(meta.gesture, path, f"{name}/{frame}", group, None if crop is None else crop.widened(margin)))
+    return person
 
 
 def _meta(content: Mapping[str, Any]) -> _Meta:
@@ -154,7 +166,7 @@ def _meta(content: Mapping[str, Any]) -> _Meta:
     rate = content.get("fps")
     if rate is not None and json_file.real(rate) <= 0:
         raise ValueError(f"`fps`: {told(rate)}, expected more than 0")
-    return _Meta(gesture, box, boxes)
+    return _Meta(gesture, box, boxes, (content.get("person") or "").strip() or None)
 
 
 def _corners(box: object) -> Crop:

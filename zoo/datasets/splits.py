@@ -77,7 +77,7 @@ def divide(
     split = _by_group(pool, shares, seed) if by_group else _by_label(pool, shares, seed)
     split.parts |= _in_order(own)
     split.notes += _notes(split.parts, own, labels, groups, by_group)
-    _refuse_empty(split.parts)
+    _refuse_empty(split.parts, groups if by_group and len({record.group for record in pool}) == 1 else None)
     return split
 
 
@@ -154,11 +154,15 @@ def _in_order(parts: Parts) -> Parts:
     return {name: sorted(part, key=lambda record: record.id) for name, part in parts.items() if part}
 
 
-def _refuse_empty(parts: Parts) -> None:
+def _refuse_empty(parts: Parts, only: str | None) -> None:
+    """`only`: what all pictures are of a single one of, and which is kept whole."""
     for name in ("train", "val"):
         if not parts.get(name):
             sizes = ", ".join(f"{part} {len(records)}" for part, records in parts.items())
-            raise DataError(f"the split leaves no pictures to {name} ({sizes}): give more data, or change split.val and split.test")
+            remedy = "change split.val and split.test"
+            if only is not None:
+                remedy = f"divide the one {only} that there is by split.by=random, whose figures are too good"
+            raise DataError(f"the split leaves no pictures to {name} ({sizes}): give more data, or {remedy}")
 
 
 def _notes(parts: Parts, own: Mapping[str, Sequence[Record]], labels: Sequence[str], groups: str | None, by_group: bool) -> list[str]:
