@@ -32,7 +32,7 @@ def prediction_cost(task: Task, data: Loaders) -> dict[str, Any]:
     )
 
 
-@torch.inference_mode()
+@torch.no_grad()  # in inference mode torch's counter fails on weights that are computed from others, as by spectral_norm
 def multiply_accumulates(task: Task, given: Mapping[str, Tensor]) -> int:
     """Multiply-accumulates of `task.predict(given)`: those of convolutions, matrix products and attention.
 
