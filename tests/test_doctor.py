@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,24 @@ def test_one_row_a_record_and_only_what_is_likely(root: Path) -> None:
         (records[2].id, "likely wrong label"),
     ]
     assert diagnosis._groups(found).tolist() == [0, 0, 0, 0], "copies of copies are one group"
+
+
+@pytest.mark.usefixtures("untrained")
+def test_a_judge_that_knows_few_labels_puts_none_aside(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def held(agreeing: int) -> Callable[..., np.ndarray]:
+        def out(vectors: object, labels: np.ndarray, *rest: object) -> np.ndarray:
+            said = np.where(np.arange(len(labels)) < agreeing, labels, 1 - labels)
+            return np.eye(2)[said] * 0.8 + 0.1
+
+        return out
+
+    for agreeing, trusted in ((18, True), (17, False)):  # of 25, the limit being 17.5
+        monkeypatch.setattr("zoo.metrics.confident.held_out", held(agreeing))
+        found, _ = doctor("image_folder", small(root), tmp_path / f"{agreeing}")
+        assert len(found.records) == 25 and len(found.issues) == 25 - agreeing and found.trusted == trusted
+        assert any("tells only 68 % of the labels" in note for note in found.notes) != trusted
+        assert any(row.reason == "likely wrong label" for row in diagnosis.quarantine(found)) == trusted
+        assert any(row.reason.startswith("near copy") for row in diagnosis.quarantine(found)), "these are found by other means"
 
 
 def test_an_embedding_finds_copies_that_thumbnails_do_not(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FALLBACK = "mobilenetv2_100"
 """The backbone that judges labels where the recipe has none of trained weights: its weights are the easiest to have."""
+AGREEING = 0.7
+"""The part of the labels that a judge must hold for the likeliest itself, or its doubts tell more of the judge than of the labels."""
 
 
 class Copy(NamedTuple):
@@ -44,7 +46,7 @@ class Diagnosis:
         bad_records: the records of these files.
         copies: pairs of equal or nearly equal pictures, nearest first.
         issues: labels that may be wrong, the likeliest first.
-        trusted: whether the label check rests on trained weights, so that its finds may leave the training.
+        trusted: whether the label check rests on trained weights and knows most of the labels, so that its finds may leave the training.
         outliers: pictures that stand out.
         counts: part -> pictures of each class; empty where pictures have no class.
         notes: what was left out, and what the checks rest on.
@@ -149,6 +151,15 @@ def _issues(found: Diagnosis, data: Loaders, vectors: torch.Tensor) -> list[conf
     unjudged = int((~np.isfinite(probabilities).all(1)).sum())
     if unjudged:
         found.notes.append(f"{unjudged:,} labels could not be judged: no other group has their class")
+    agreed = confident.agreement(probabilities, labels)
+    if found.trusted and agreed < AGREEING:
+        found.trusted = False
+        note = (
+            f"the embedding tells only {100 * agreed:.0f} % of the labels from pictures of other groups, so its doubts are shown and not "
+            "put into the quarantine: train, and look at the surest mistakes by `python -m zoo.mine RUN`"
+        )
+        say(f"WARNING: {note}")
+        found.notes.append(note)
     return confident.issues(probabilities, labels)
 
 

@@ -52,7 +52,7 @@ def doctor(recipe: str | Path, changes: Sequence[str] = (), out: Path | None = N
     command = ["python", "-m", "zoo.train", str(recipe), *changes, f"data.quarantine={file}"]
     text = diagnosis_page.page(found, data.source, rows, command, read.name, read.synthetic)
     write_bytes(folder / "doctor.html", text.encode("utf-8", "replace"))
-    say(f"{len(rows):,} records in {file}; train without them: {' '.join(command)}")
+    say(f"{len(rows):,} records in {file}" + (f"; train without them: {' '.join(command)}" if rows else ""))
     return found, folder / "doctor.html"
 
 

@@ -72,6 +72,17 @@ def issues(probabilities: Doubles, labels: Ints) -> list[Issue]:
     return [Issue(int(judged[row]), int(said[row]), float(margins[row]), bool(confident[row])) for row in order if margins[row] > 0]
 
 
+def agreement(probabilities: Doubles, labels: Ints) -> float:
+    """The part of the judged labels that are the likeliest class themselves, in [0, 1]; 0 where none was judged.
+
+    Args:
+        probabilities: (N, classes) of vectors that were held out; NaN in a whole row: not judged.
+        labels: (N,) the given classes.
+    """
+    judged = np.isfinite(probabilities).all(1)
+    return float((probabilities[judged].argmax(1) == labels[judged]).mean()) if judged.any() else 0.0
+
+
 def held_out(vectors: Floats, labels: Ints, groups: Ints, classes: int, seed: int = 0) -> Doubles:
     """Probabilities (N, classes) of each vector by a regression that learnt from other groups; NaN in rows that cannot be judged.
 
