@@ -14,6 +14,8 @@ from PIL import Image
 from zoo import build, diagnosis
 from zoo.datasets import duplicates
 from zoo.datasets.image_folder import ImageFolder
+from zoo.datasets.source import Record
+from zoo.diagnosis import Copy, Diagnosis
 from zoo.doctor import doctor, main
 from zoo.errors import RecipeError
 from zoo.metrics.confident import Issue
@@ -106,6 +108,15 @@ def test_one_row_a_record_and_only_what_is_likely(root: Path) -> None:
         (records[2].id, "likely wrong label"),
     ]
     assert diagnosis._groups(found).tolist() == [0, 0, 0, 0], "copies of copies are one group"
+
+
+def test_frames_of_one_video_are_no_copies_unless_their_files_are_equal_or_the_parts_differ() -> None:
+    groups = ("a", "a", "a", "b", None, None)
+    records = [Record(Path(f"{number}.png"), f"{number}", 0, group) for number, group in enumerate(groups)]
+    parts = ["train", "train", "val", "train", "train", "train"]
+    copies = [Copy(0, 1, 0.01), Copy(0, 1, 0.0), Copy(0, 2, 0.01), Copy(0, 3, 0.01), Copy(4, 5, 0.01)]
+    found = Diagnosis(records, parts, ("x",), {}, [], copies)
+    assert found.within() == [copies[1], copies[3], copies[4]] and found.across() == [copies[2]] and found.frames() == 1
 
 
 @pytest.mark.usefixtures("untrained")

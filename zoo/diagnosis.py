@@ -69,8 +69,17 @@ class Diagnosis:
         return [copy for copy in self.copies if self.parts[copy.first] != self.parts[copy.second]]
 
     def within(self) -> list[Copy]:
-        """The copies that lie in one part."""
-        return [copy for copy in self.copies if self.parts[copy.first] == self.parts[copy.second]]
+        """The copies that lie in one part; of frames of one group, which are alike anyway, only equal files."""
+        return [copy for copy in self.copies if self.parts[copy.first] == self.parts[copy.second] and not self._alike(copy)]
+
+    def frames(self) -> int:
+        """How many near copies are frames of one group, such as a video, in one part."""
+        return sum(self._alike(copy) for copy in self.copies if self.parts[copy.first] == self.parts[copy.second])
+
+    def _alike(self, copy: Copy) -> bool:
+        """Whether they are frames of one group that look like copies and are none."""
+        first, second = self.records[copy.first].group, self.records[copy.second].group
+        return first is not None and first == second and copy.distance > 0
 
     def name(self, label: int | None) -> str:
         """Of a class; "" for none."""
@@ -87,6 +96,8 @@ def diagnose(data: Loaders, recipe: Recipe) -> Diagnosis:
     by_class = data.spec.truth == "label"
     vectors, found.trusted = _vectors(data, recipe, found.notes) if by_class else (None, False)
     found.copies = _copies(data, records, parts, vectors if found.trusted else None)
+    if frames := found.frames():
+        found.notes.append(f"{frames:,} pairs of one {data.source.groups} look like copies and are not shown: frames of one are alike")
     if by_class and vectors is not None:
         found.issues = _issues(found, data, vectors)
         found.counts = {name: _counted(part, len(data.spec.labels)) for name, part in data.parts().items()}

@@ -73,7 +73,8 @@ def page(found: Diagnosis, source: Source, rows: Sequence[Row], command: Sequenc
 
 def _headline(found: Diagnosis, rows: Sequence[Row]) -> str:
     if not rows:
-        return f"Nothing in {len(found.records):,} pictures that training should leave out"
+        doubts = f", but {len(found.issues):,} labels are doubted" if found.issues else ""
+        return f"Nothing in {len(found.records):,} pictures that training should leave out{doubts}"
     return f"{len(rows):,} of {len(found.records) + len(found.bad_records):,} pictures should be looked at before training"
 
 

@@ -38,4 +38,10 @@ def test_the_numbers_are_what_they_are_called() -> None:
 
 
 def test_the_robust_score_by_hand() -> None:
-    assert quality.robust(np.array([1.0, 2, 3, 4, 100])).tolist() == pytest.approx([-1.349, -0.6745, 0, 0.6745, 65.4265])
+    assert quality.robust(np.array([1.0, 2, 3, 4, 100]), 0.1).tolist() == pytest.approx([-1.349, -0.6745, 0, 0.6745, 65.4265])
+
+
+def test_among_equal_pictures_only_a_clear_difference_stands_out() -> None:
+    assert quality.robust(np.array([5.0, 5, 5, 5, 5.9, 6, 4]), 1.0).tolist() == pytest.approx([0, 0, 0, 0, 3.15, 3.5, -3.5])
+    sizes = [quality.quality(picture(seed, side)) for seed, side in enumerate([64] * 9 + [60, 20])]
+    assert [(each.number, each.kind) for each in quality.outliers(sizes) if each.kind in ("small", "large")] == [(10, "small")]

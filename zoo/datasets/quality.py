@@ -2,7 +2,8 @@
 
 Sharpness is the variance of the Laplacian (Pech-Pacheco et al. 2000), of greys of a picture that is made at most 256 pixels long, so that
 its size does not count. What stands out is told by the robust z-score of Iglewicz & Hoaglin 1993: 0.6745 times the distance from the
-median, over the median of such distances.
+median, over the median of such distances. Where nearly all pictures are alike that median is next to nothing, and a difference that nobody
+sees would count: so each measure has a least difference that stands out.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from zoo.progress import track
 SIDE = 256
 OUTLYING = 3.5
 """From this z-score on a picture stands out, as Iglewicz & Hoaglin advise."""
+LEAST = (np.log(2.0), np.log(1.25), np.log(2.0), 20.0)
+"""The least difference that stands out: twice the pixels, a quarter wider, twice the variance of the Laplacian, 20 greys."""
 
 Doubles = npt.NDArray[np.float64]
 
@@ -74,10 +77,10 @@ def outliers(found: Sequence[Quality | None]) -> list[Outlier]:
     numbers = [number for number, each in enumerate(found) if each is not None]
     values = np.array([each for each in found if each is not None], np.float64).reshape(-1, 4)
     scores = {
-        ("small", "large"): robust(np.log(values[:, 0])),
-        ("tall", "wide"): robust(np.log(values[:, 1])),
-        ("blurred", ""): robust(np.log1p(values[:, 2])),
-        ("dark", "bright"): robust(values[:, 3]),
+        ("small", "large"): robust(np.log(values[:, 0]), LEAST[0]),
+        ("tall", "wide"): robust(np.log(values[:, 1]), LEAST[1]),
+        ("blurred", ""): robust(np.log1p(values[:, 2]), LEAST[2]),
+        ("dark", "bright"): robust(values[:, 3], LEAST[3]),
     }
     told = []
     for (low, high), column in scores.items():
@@ -88,10 +91,10 @@ def outliers(found: Sequence[Quality | None]) -> list[Outlier]:
     return sorted(told, key=lambda each: -abs(each.score))
 
 
-def robust(values: Doubles) -> Doubles:
-    """(N,) robust z-scores; 0 where more than half of the values are equal, so that there is no usual distance."""
+def robust(values: Doubles, least: float) -> Doubles:
+    """(N,) robust z-scores, of which a difference of less than `least` from the median is never `OUTLYING`."""
     if not len(values):
         return values
     away = values - np.median(values)
-    usual = float(np.median(np.abs(away)))
-    return 0.6745 * away / usual if usual > 1e-12 else np.zeros_like(away)
+    usual = max(float(np.median(np.abs(away))), 0.6745 * least / OUTLYING)
+    return 0.6745 * away / usual
