@@ -130,7 +130,8 @@ def test_a_judge_that_knows_few_labels_puts_none_aside(root: Path, tmp_path: Pat
 
     for agreeing, trusted in ((18, True), (17, False)):  # of 25, the limit being 17.5
         monkeypatch.setattr("zoo.metrics.confident.held_out", held(agreeing))
-        found, _ = doctor("image_folder", small(root), tmp_path / f"{agreeing}")
+        found, page = doctor("image_folder", small(root), tmp_path / f"{agreeing}")
+        assert ("It knows too few labels itself" in page.read_text(encoding="utf-8")) != trusted
         assert len(found.records) == 25 and len(found.issues) == 25 - agreeing and found.trusted == trusted
         assert any("tells only 68 % of the labels" in note for note in found.notes) != trusted
         assert any(row.reason == "likely wrong label" for row in diagnosis.quarantine(found)) == trusted

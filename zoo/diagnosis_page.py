@@ -148,7 +148,7 @@ def _labels(found: Diagnosis, source: Source, out: set[str]) -> Markup:
     lead = (
         "A network that did not learn from a picture finds another class likelier than the given one; by how much is the margin. "
         "Those that it is confident of are likely wrong, the others doubtful."
-    )
+    ) + ("" if found.trusted else " It knows too few labels itself, so all stay in the data: see the notes.")
     return _gallery("Labels that may be wrong", lead, found.issues, map(tile, range(min(MOST, len(found.issues)))))
 
 
