@@ -6,6 +6,7 @@ import csv
 import html
 import re
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 from zoo import build, diagnosis, diagnosis_page
 from zoo.datasets import duplicates
 from zoo.datasets.image_folder import ImageFolder
+from zoo.datasets.loaders import Loaders
 from zoo.datasets.quality import Outlier
 from zoo.doctor import doctor, main
 from zoo.errors import RecipeError
@@ -190,19 +192,37 @@ def test_copies_are_sorted_and_equal_files_are_at_distance_0(root: Path) -> None
     assert [far for *_, far in copies] == sorted(far for *_, far in copies)
 
 
+def test_pictures_of_one_group_are_known_as_such_when_copies_are_looked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe.read("image_folder", [*small(root), "data.bad_files=skip", "data.duplicates=never"])
+    data = build.loaders(build.source(recipe), recipe)
+    first, second = data.parts()["train"][:2]
+    given: list[object] = []
+    monkeypatch.setattr(duplicates, "near", lambda thumbnails, parts, groups, vectors: given.append(groups) or [])
+    for data.source.groups in ("video", None):
+        diagnosis._copies(data, [replace(first, group="one video"), second], ["train", "train"], None)
+    assert given == [["one video", second.id]] * 2 + [None] * 2
+
+
 def test_the_doctor_looks_at_what_training_leaves_out(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "q.csv").write_text("id\ntrain/a/0.png\n")
-    opened: list[str] = []
+    opened, believed = list[str](), list[object]()
+    seen: list[tuple[diagnosis.Diagnosis, Recipe]] = []
+    diagnose = diagnosis.diagnose
+
+    def watched(data: Loaders, recipe: Recipe) -> diagnosis.Diagnosis:
+        seen.append((diagnose(data, recipe), recipe))
+        return seen[-1][0]
+
     monkeypatch.setattr(webbrowser, "open", opened.append)
     monkeypatch.setattr(diagnosis, "_vectors", lambda data, recipe, notes: (torch.rand(sum(map(len, data.parts().values())), 4), False))
-    seen: list[diagnosis.Diagnosis] = []
-    monkeypatch.setattr(diagnosis, "diagnose", lambda data, recipe, look=diagnosis.diagnose: seen.append(look(data, recipe)) or seen[-1])
+    monkeypatch.setattr(diagnosis, "_copies", lambda data, records, parts, vectors: believed.append(vectors) or [])
+    monkeypatch.setattr(diagnosis, "diagnose", watched)
     changes = [f"data.quarantine={tmp_path}/q.csv", "data.bad_files=error", "data.duplicates=always"]
     assert main(["image_folder", *small(root), *changes, "--out", str(tmp_path / "out"), "--open"]) == 0
-    assert "train/a/0.png" in {record.id for record in seen[0].records} and [record.id for record in seen[0].bad_records] == [
-        "train/a/bad.png"
-    ]
-    assert opened == [(tmp_path / "out" / "doctor.html").as_uri()]
+    ((found, recipe),) = seen
+    assert "train/a/0.png" in {record.id for record in found.records} and [record.id for record in found.bad_records] == ["train/a/bad.png"]
+    assert recipe.data.duplicates == "never" and opened == [(tmp_path / "out" / "doctor.html").as_uri()]
+    assert believed == [None], "vectors of thumbnails find no copies"
 
 
 def test_an_embedding_finds_copies_that_thumbnails_do_not(tmp_path: Path) -> None:

@@ -166,14 +166,14 @@ def test_smoothing_takes_single_frames_away(folder: Path) -> None:
     assert initials(folder / "a.jsonl") == "rrrrrrrr.rrrrgrrrrrr"
 
 
-def test_the_threshold_and_the_background_decide(folder: Path, classifier: Model) -> None:
+def test_the_threshold_and_the_background_decide(folder: Path, classifier: Model, capsys: pytest.CaptureFixture[str]) -> None:
     path = film(folder / "a.avi", "wwww")
-    assert predict("--video", path, "--json", "a.jsonl") == 0
+    assert predict("--video", path, "--json", "a.jsonl") == 0 and "no class is named background" not in capsys.readouterr().err
     line = objects(folder / "a.jsonl")[-1]
     assert line["label"] is None and 0.2 < line["scores"]["RED"] < 0.55, "weak"
     classifier.labels = ("OTHER", "RED", "GREEN")
     assert predict("--video", path, "--json", "a.jsonl", "--threshold", 0.2) == 0
-    assert objects(folder / "a.jsonl")[-1]["label"] is not None
+    assert objects(folder / "a.jsonl")[-1]["label"] is not None and "no class is named background" in capsys.readouterr().err
 
 
 def test_a_box_is_all_that_is_looked_at(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
