@@ -244,11 +244,11 @@ def test_matrices_of_epochs_stand_in_the_order_of_reading() -> None:
 
 
 def test_rows_of_the_heat_map_are_the_classes() -> None:
-    (axes,) = class_heat([[0.1, 0.2], [0.8, 0.9]], ["worse", "better"], [3, 5], best=3).axes
+    (axes,) = class_heat([[0.1, 0.2, 0.3], [0.8, 0.9, 0.7]], ["worse", "better"], [3, 5, 7], best=5).axes
     shares = axes.images[0].get_array()
-    assert shares is not None and shares.tolist() == [[0.1, 0.2], [0.8, 0.9]]
+    assert shares is not None and shares.tolist() == [[0.1, 0.2, 0.3], [0.8, 0.9, 0.7]]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["worse", "better"] and axes.images[0].get_clim() == (0, 1)
-    assert [text.get_text() for text in axes.texts] == ["0.10", "0.80"] and list(axes.lines[0].get_xdata()) == [0, 0], "of the best epoch"
+    assert [text.get_text() for text in axes.texts] == ["0.20", "0.90"] and list(axes.lines[0].get_xdata()) == [1, 1], "of the best epoch"
 
 
 def test_pairs_are_in_per_cent_and_name_the_truth_first() -> None:
