@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import csv
+import html
+import re
+import webbrowser
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +15,11 @@ import pytest
 import torch
 from PIL import Image
 
-from zoo import build, diagnosis
+from zoo import build, diagnosis, diagnosis_page
 from zoo.datasets import duplicates
 from zoo.datasets.image_folder import ImageFolder
+from zoo.datasets.loaders import Loaders
+from zoo.datasets.quality import Outlier
 from zoo.datasets.source import Record
 from zoo.diagnosis import Copy, Diagnosis
 from zoo.doctor import doctor, main
@@ -107,7 +113,120 @@ def test_one_row_a_record_and_only_what_is_likely(root: Path) -> None:
         (records[1].id, "near copy"),
         (records[2].id, "likely wrong label"),
     ]
+    assert rows[2].label == "a" and rows[2].suggested == "b"
     assert diagnosis._groups(found).tolist() == [0, 0, 0, 0], "copies of copies are one group"
+    found.trusted = False
+    assert len(diagnosis.quarantine(found)) == 2, "what judged the labels was not trained"
+
+
+def found_in(root: Path) -> tuple[diagnosis.Diagnosis, ImageFolder]:
+    """Six good records, and what might have been found of them."""
+    source = ImageFolder(root)
+    records = [record for record in source.records["train"] if "bad" not in record.id]
+    chosen = [*records[:5], records[-1]]
+    found = diagnosis.Diagnosis(chosen, ["train"] * 4 + ["val"] * 2, source.labels, {}, [], trusted=True)
+    found.copies = [diagnosis.Copy(0, 5, 0.0), diagnosis.Copy(1, 2, 0.0125), diagnosis.Copy(2, 3, 0.02)]
+    found.issues = [Issue(3, 1, 0.9, True), Issue(4, 1, 0.5, False), Issue(1, 1, 0.2, False), Issue(2, 1, 0.1, False)]
+    found.outliers = [Outlier(1, "small", -5.0), Outlier(1, "dark", -4.25), Outlier(2, "dark", -4.0)]
+    found.counts = {"train": (16, 0), "val": (1, 1)}
+    return found, source
+
+
+def shown(root: Path, synthetic: bool = False) -> list[str]:
+    """The texts of the page, one for each element that has one."""
+    found, source = found_in(root)
+    text = diagnosis_page.page(found, source, diagnosis.quarantine(found), ["train", "a b"], "name", synthetic)
+    body = text[text.index("<body>") :].replace("<wbr>", "")
+    return [html.unescape(part) for part in re.split(r"(?:<[^>]*>)+", body) if part]
+
+
+def test_the_page_counts_what_was_found(root: Path) -> None:
+    texts = shown(root)
+    assert "2 of 6 pictures should be looked at before training" in texts and "train 'a b'" in texts
+    for row in (
+        ("bad files", "0", "0"),
+        ("copies in two parts", "1", "1"),
+        ("copies in one part", "2", "0"),
+        ("likely wrong labels", "1", "1"),
+        ("doubtful labels", "3", "0"),
+        ("pictures that stand out", "2", "0"),
+    ):
+        place = texts.index(row[0])
+        assert tuple(texts[place : place + 3]) == row
+    assert "Looked at: 4 in train, 2 in val." in " ".join(texts)
+    assert "The largest class has 1.0 times the training pictures of the smallest. Without any: a." in texts
+    assert not any("synthetic" in text for text in texts) and any("synthetic" in text for text in shown(root, synthetic=True))
+
+
+def test_the_galleries_show_each_find_with_what_is_done(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = shown(root)
+    pair = texts[texts.index("Copies in two parts: 1") :][2:6]
+    assert pair == ["<b> and a", "quarantine", "train: train/<b>/0.png", "val: train/a/7.png"]
+    assert texts[texts.index("Copies in one part: 2") :][2:4] == ["<b>", "train: train/<b>/1.png"], "alike, and it stays"
+    labels = texts[texts.index("Labels that may be wrong: 4") :]
+    assert labels[2:6] == ["<b>", " → a?", "quarantine", "train: train/<b>/3.png"] and labels.count("quarantine") == 1
+    assert [text for text in texts if text.startswith("z-score")] == ["z-score -4.2", "z-score -4.0", "z-score -5.0"]
+    assert texts.index("Dark pictures: 2") < texts.index("Small pictures: 1") and "Bright pictures" not in "".join(texts)
+    monkeypatch.setattr(diagnosis_page, "MOST", 2)
+    texts = shown(root)
+    assert sum(text.startswith("margin") for text in texts) == 2 and any("The first 2 of 4 are shown." in text for text in texts)
+    found, source = found_in(root)
+    assert diagnosis_page._pairs("Copies", "", found.copies, found, source, set()).count("<figure") == 2
+
+
+@pytest.mark.parametrize(("largest", "said"), [(30, False), (31, True)])
+def test_balancing_is_advised_where_classes_differ_much(root: Path, largest: int, said: bool) -> None:
+    found, _ = found_in(root)
+    found.counts = {"train": (largest, 10)}
+    assert ("data.balance=sampler" in diagnosis_page._balance(found)) == said
+
+
+def test_copies_are_sorted_and_equal_files_are_at_distance_0(root: Path) -> None:
+    picture(root / "train" / "a" / "near.jpg", 81, quality=60)  # of train/a/1.png
+    Image.new("RGB", (48, 48)).save(root / "train" / "a" / "plain.png")  # of which thumbnails say nothing
+    (root / "train" / "a" / "same.png").write_bytes((root / "train" / "a" / "plain.png").read_bytes())
+    recipe = Recipe.read("image_folder", [*small(root), "data.bad_files=skip", "data.duplicates=never"])
+    data = build.loaders(build.source(recipe), recipe)
+    parts = [name for name, records in data.parts().items() for _ in records]
+    records = [record for part in data.parts().values() for record in part]
+    copies = [
+        (records[first].path.name, records[second].path.name, far) for first, second, far in diagnosis._copies(data, records, parts, None)
+    ]
+    assert ("plain.png", "same.png", 0.0) in copies and {"near.jpg", "copy.jpg"} <= {name for copy in copies for name in copy[:2]}
+    assert [far for *_, far in copies] == sorted(far for *_, far in copies)
+
+
+def test_pictures_of_one_group_are_known_as_such_when_copies_are_looked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe.read("image_folder", [*small(root), "data.bad_files=skip", "data.duplicates=never"])
+    data = build.loaders(build.source(recipe), recipe)
+    first, second = data.parts()["train"][:2]
+    given: list[object] = []
+    monkeypatch.setattr(duplicates, "near", lambda thumbnails, parts, groups, vectors: given.append(groups) or [])
+    for data.source.groups in ("video", None):
+        diagnosis._copies(data, [replace(first, group="one video"), second], ["train", "train"], None)
+    assert given == [["one video", second.id]] * 2 + [None] * 2
+
+
+def test_the_doctor_looks_at_what_training_leaves_out(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "q.csv").write_text("id\ntrain/a/0.png\n")
+    opened, believed = list[str](), list[object]()
+    seen: list[tuple[diagnosis.Diagnosis, Recipe]] = []
+    diagnose = diagnosis.diagnose
+
+    def watched(data: Loaders, recipe: Recipe) -> diagnosis.Diagnosis:
+        seen.append((diagnose(data, recipe), recipe))
+        return seen[-1][0]
+
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    monkeypatch.setattr(diagnosis, "_vectors", lambda data, recipe, notes: (torch.rand(sum(map(len, data.parts().values())), 4), False))
+    monkeypatch.setattr(diagnosis, "_copies", lambda data, records, parts, vectors: believed.append(vectors) or [])
+    monkeypatch.setattr(diagnosis, "diagnose", watched)
+    changes = [f"data.quarantine={tmp_path}/q.csv", "data.bad_files=error", "data.duplicates=always"]
+    assert main(["image_folder", *small(root), *changes, "--out", str(tmp_path / "out"), "--open"]) == 0
+    ((found, recipe),) = seen
+    assert "train/a/0.png" in {record.id for record in found.records} and [record.id for record in found.bad_records] == ["train/a/bad.png"]
+    assert recipe.data.duplicates == "never" and opened == [(tmp_path / "out" / "doctor.html").as_uri()]
+    assert believed == [None], "vectors of thumbnails find no copies"
 
 
 def test_frames_of_one_video_are_no_copies_unless_their_files_are_equal_or_the_parts_differ() -> None:

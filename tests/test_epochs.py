@@ -6,15 +6,18 @@ import csv
 import gzip
 import io
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from small import LABELS, Memory, fit, recipe, task
 
 from zoo import epochs
 from zoo.epochs import Answers, cells, confused, confusions, f1_scores, matrix, spacing
 from zoo.metrics.classification import per_class
+from zoo.ranks import Ranks
 from zoo.run import Run
 
 
@@ -26,7 +29,9 @@ def test_each_epoch_leaves_a_row_and_a_file(home: Path) -> None:
     for row, counts in zip(run.history(), found.values(), strict=True):
         full = matrix(counts, 3)
         assert full.sum() == 20 and full.trace() / 20 == pytest.approx(row["val/accuracy"])
-        rows = table(run.folder / "predictions" / f"epoch_000{row['epoch']}.csv.gz")
+        file = run.folder / "predictions" / f"epoch_000{row['epoch']}.csv.gz"
+        assert file.read_bytes()[4:8] == bytes(4), "no time is in it: equal runs have equal files"
+        rows = table(file)
         assert list(rows[0]) == ["id", "truth", "prediction", "score", *(f"p({label})" for label in LABELS)]
         assert [one["id"] for one in rows] == [f"{index}.png" for index in range(20)]
         again = np.zeros((3, 3), dtype=int)
@@ -41,13 +46,33 @@ def table(file: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(gzip.decompress(file.read_bytes()).decode(), newline="")))
 
 
+def test_shares_of_processes_become_one_in_the_order_of_the_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    index, label = torch.arange(5), torch.tensor([2, 0, 1, 1, 0])
+    probabilities = torch.rand(5, 3, generator=torch.Generator().manual_seed(0))
+    shares: list[torch.Tensor] = []
+
+    def gathered(filled: torch.Tensor) -> list[torch.Tensor]:
+        shares.append(filled)
+        return shares
+
+    monkeypatch.setattr(epochs, "ranks", lambda: Ranks(0, 2))
+    monkeypatch.setattr(epochs, "most", lambda length: 3)
+    monkeypatch.setattr(epochs, "gathered", gathered)
+    for rank in (0, 1):
+        together = epochs._of_all(index[rank::2], label[rank::2], probabilities[rank::2])
+    assert together[0].tolist() == index.tolist() and together[1].tolist() == label.tolist()
+    assert torch.equal(together[2].float(), probabilities)
+
+
 def test_names_are_no_formulas(home: Path) -> None:
     data: Any = Memory()
     data.spec.labels = ("=1+1", "-a", "c")
+    data.parts = lambda: {"val": [SimpleNamespace(id=f"={row}.png") for row in range(20)]}
     run = Run.open(recipe("train.epochs=1"))
     fit(run, data=data)
     rows = table(run.folder / "predictions" / "epoch_0001.csv.gz")
     assert {one["truth"] for one in rows} == {"'=1+1", "'-a", "c"}
+    assert [one["id"] for one in rows] == [f"'={row}.png" for row in range(20)]
 
 
 def test_without_room_no_predictions_are_kept_but_confusion_is(home: Path) -> None:
@@ -123,13 +148,30 @@ def test_drawn_from_the_second_epoch_on() -> None:
     assert "confused_epochs" not in epochs.drawings(perfect, ("a", "b"), 2)
 
 
+def test_the_drawings_are_of_the_best_epoch_and_in_the_order_of_the_epochs() -> None:
+    counts = {2: np.array([[5, 5], [0, 10]]), 1: np.array([[9, 1], [0, 10]])}
+    drawn = epochs.drawings([{"epoch": epoch, "counts": cells(each)} for epoch, each in counts.items()], ("cat", "dog"), 1)
+    assert [text.get_text() for text in drawn["confusion_epochs"].figure.texts] == ["epoch 1 ★", "epoch 2"]
+    lines = drawn["confused_epochs"].figure.axes[0].lines
+    assert lines[0].get_label() == "cat → dog" and np.allclose(lines[0].get_ydata(), [10, 50]) and list(lines[1].get_xdata()) == [1, 1]
+
+
 def test_first_best_and_last_are_among_the_matrices() -> None:
     for best in range(1, 41):
         chosen = epochs._chosen(range(1, 41), best)
         assert len(set(chosen)) == 6 and {1, best, 40} <= set(chosen) and chosen == sorted(chosen)
     assert epochs._chosen([3, 5], 9) == [3, 5]
+    assert epochs.drawings(rows_of(9), ("a", "b"), 4)["confusion_epochs"].caption.endswith(" 6 of 9 epochs.")
 
 
 def test_of_very_many_classes_the_worst_have_a_row() -> None:
     drawing = epochs.drawings(rows_of(2, 61), [str(label) for label in range(61)], 1)["f1_epochs"]
     assert "The 60 of 61 classes with the lowest F1" in drawing.caption
+    first, second = np.eye(61, dtype=int) * 4, np.eye(61, dtype=int) * 4
+    first[0], first[:, 0] = 0, 0
+    first[60, 60], first[60, 59], second[5, 5], second[5, 6] = 1, 3, 1, 3
+    rows = [{"epoch": epoch, "counts": cells(each)} for epoch, each in ((1, first), (2, second))]
+    (axes,) = epochs.drawings(rows, [str(label) for label in range(61)], 1)["f1_epochs"].figure.axes
+    shown, shares = [label.get_text() for label in axes.get_yticklabels()], axes.images[0].get_array()
+    assert shown[:2] == ["60", "59"] and "0" not in shown, "the worst of the best epoch on top; what does not occur is not the worst"
+    assert shares is not None and shares[0].tolist() == pytest.approx([0.4, 1.0])

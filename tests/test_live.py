@@ -24,9 +24,10 @@ from zoo.__main__ import run_command
 from zoo.facts import Facts
 from zoo.figures.label import labelled
 from zoo.model import Model
+from zoo.smoothing import Shown
 from zoo.spec import DataSpec
 from zoo.tasks.task import Task
-from zoo.video import Picture, Video
+from zoo.video import Frame, Picture, Video
 from zoo.window import window
 
 LABELS = ("BACKGROUND", "RED", "GRE\x1bEN")
@@ -114,6 +115,7 @@ def test_a_video_from_end_to_end(folder: Path, capsys: pytest.CaptureFixture[str
     assert f"{path}: 20 frames in " in said.err and f"{path}: latency " in said.err
     assert "threshold 0.5: nothing is known of the model's errors; --threshold SCORE sets another" in said.err
     assert said.err.count("no preview") == 1
+    assert all(f"wrote 20 {what}" in said.err for what in ("lines to a.jsonl", "rows to a.csv", "frames to b.mp4"))
     assert initials(folder / "a.jsonl") == "....rrrrrr....gggggg"
     first, *_, last = objects(folder / "a.jsonl")
     assert (first["frame"], first["seconds"], first["label"]) == (1, 0.0, None) and last["seconds"] == pytest.approx(1.9)
@@ -141,6 +143,21 @@ def test_without_files_changes_are_printed(folder: Path, capsys: pytest.CaptureF
     assert all(0.9 < float(score) <= 1 for score, *_ in lines)
 
 
+def test_frames_go_through_the_network_one_by_one_unless_told(folder: Path, classifier: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, say = list[int](), classifier.predict
+    monkeypatch.setattr(classifier, "predict", lambda pictures, batch_size: sizes.append(len(pictures)) or say(pictures, batch_size))
+    path = film(folder / "a.avi", "rrrrr")
+    assert predict("--video", path) == 0 and sizes == [1] * 5, "a batch would be waited for"
+    sizes.clear()
+    assert predict("--video", path, "--batch-size", 3) == 0 and sum(sizes) == 5 and max(sizes) == 3
+
+
+def test_labels_are_no_formulas_in_a_table(folder: Path, classifier: Model) -> None:
+    classifier.labels = ("BACKGROUND", "=RED", "GREEN")
+    assert predict("--video", film(folder / "a.avi", "r"), "--csv", "a.csv", "--json", "a.jsonl") == 0
+    assert (folder / "a.csv").read_text().splitlines()[1].split(",")[2] == "'=RED" and objects(folder / "a.jsonl")[0]["label"] == "=RED"
+
+
 def test_smoothing_takes_single_frames_away(folder: Path) -> None:
     path = film(folder / "a.avi", "rrrrrrrr.rrrrgrrrrrr")
     assert predict("--video", path, "--json", "a.jsonl") == 0
@@ -149,14 +166,14 @@ def test_smoothing_takes_single_frames_away(folder: Path) -> None:
     assert initials(folder / "a.jsonl") == "rrrrrrrr.rrrrgrrrrrr"
 
 
-def test_the_threshold_and_the_background_decide(folder: Path, classifier: Model) -> None:
+def test_the_threshold_and_the_background_decide(folder: Path, classifier: Model, capsys: pytest.CaptureFixture[str]) -> None:
     path = film(folder / "a.avi", "wwww")
-    assert predict("--video", path, "--json", "a.jsonl") == 0
+    assert predict("--video", path, "--json", "a.jsonl") == 0 and "no class is named background" not in capsys.readouterr().err
     line = objects(folder / "a.jsonl")[-1]
     assert line["label"] is None and 0.2 < line["scores"]["RED"] < 0.55, "weak"
     classifier.labels = ("OTHER", "RED", "GREEN")
     assert predict("--video", path, "--json", "a.jsonl", "--threshold", 0.2) == 0
-    assert objects(folder / "a.jsonl")[-1]["label"] is not None
+    assert objects(folder / "a.jsonl")[-1]["label"] is not None and "no class is named background" in capsys.readouterr().err
 
 
 def test_a_box_is_all_that_is_looked_at(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,10 +221,22 @@ def test_the_threshold_is_fitted_on_the_runs_validation(folder: Path, classifier
     assert predict("--video", path) == 0
     assert "threshold 0.95" not in (said := capsys.readouterr().err) and "threshold 0.9: 100.0% of what" in said
     assert "more than the 5% wished for" in said
+    (folder / "run" / "predictions_val.csv").write_text(table.replace("RED,RED", "'=RED,'=RED").replace("RED,BACK", "'=RED,BACK"))
+    assert predict("--video", path) == 0
+    assert "threshold 0.75: 0.0% of what" in capsys.readouterr().err, "names that were guarded in the table"
     for broken in ("id,truth\n1,a\n", "id,truth,prediction,score\n1,a,b,c\n", "\x00" * 9):
         (folder / "run" / "predictions_val.csv").write_text(broken)
         assert predict("--video", path) == 0
         assert "threshold 0.5: nothing is known" in capsys.readouterr().err
+
+
+def test_predictions_that_are_too_large_or_a_link_are_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, link = folder / "predictions_val.csv", folder / "link.csv"
+    table.write_text("truth,prediction,score\nRED,RED,0.9\n")
+    link.symlink_to(table)
+    assert list(live._answers(table)) == [("RED", "RED", 0.9)] and list(live._answers(link)) == []
+    monkeypatch.setattr(live, "_MOST_BYTES", 9)
+    assert list(live._answers(table)) == []
 
 
 # ---------------------------------------------------------------- what is refused
@@ -220,6 +249,7 @@ def test_the_threshold_is_fitted_on_the_runs_validation(folder: Path, classifier
         (["--video", "a.avi", "--threshold", "1.5"], 2, "--threshold 1.5: expected a score from 0 to 1, such as 0.5"),
         (["--video", "a.avi", "--threshold", "nan"], 2, "--threshold nan: expected a score"),
         (["--video", "a.avi", "--smooth", "-1"], 2, "--smooth -1: expected seconds from 0 on, such as 0.3"),
+        (["--video", "a.avi", "--smooth", "inf"], 2, "--smooth inf: expected seconds from 0 on"),
         (["--video", "a.avi", "--box", "1,2,3"], 2, "--box 1,2,3: expected left,top,right,bottom in pixels"),
         (["--video", "a.avi", "--box", "9,9,2,20"], 2, "--box 9,9,2,20: expected left,top,right,bottom"),
         (["--video", "a.avi", "--box", "a,b,c,\x1b"], 2, r"--box a,b,c,\x1b: expected left"),
@@ -228,6 +258,8 @@ def test_the_threshold_is_fitted_on_the_runs_validation(folder: Path, classifier
         (["--video", "a.avi", "--drawn", "b.gif"], 2, "expected a file that ends with .mp4 or .avi"),
         (["--video", "a.avi", "--alarm", "RED"], 2, "--alarm: small (classification) finds no boxes; leave it out"),
         (["--video", "a.avi", "--submission", "s.csv"], 2, "--submission: is written of pictures; of a video or a camera take --csv FILE"),
+        (["--video", "a.avi", "--json", "no/a.jsonl"], 2, "there is no folder no"),
+        (["a.png", "--preview"], 2, "--preview: of a classifier it goes with --video or --camera"),
         (["--camera", "77"], 3, "camera 77: cannot be opened"),
         *((["a.png", option, "1"], 2, f"{option}: of a classifier it goes with --video or --camera; of pictures take --csv FILE")
           for option in ("--json", "--drawn", "--threshold", "--box", "--smooth")),
@@ -364,6 +396,15 @@ def test_the_bar_is_as_long_as_the_score() -> None:
     picture = np.full((480, 640, 3), 70, np.uint8)
     lengths = [int((labelled(picture, None, score)[38] > 240).all(-1).sum()) for score in (0.0, 0.25, 0.75)]
     assert lengths[0] <= 3 and lengths[2] == pytest.approx(3 * lengths[1], abs=6) and lengths[1] > 15
+
+
+def test_the_colour_is_the_labels_and_the_threshold_is_marked() -> None:
+    frame = Frame(1, 0.0, np.full((480, 640, 3), 70, np.uint8))
+
+    def drawn(label: int, threshold: float) -> Picture:
+        return live._draw(("A", "A"), None, threshold, frame, Shown(label, 0.9, np.zeros(2)))
+
+    assert (drawn(0, 0.5) != drawn(1, 0.5)).any() and (drawn(0, 0.5) != drawn(0, 0.7)).any()
 
 
 def test_no_label_is_grey() -> None:

@@ -325,6 +325,7 @@ def test_an_error_leaves_no_file(folder: Path, detector: Model, monkeypatch: pyt
         (["--video", "{video}", "--masks", "m"], 2, "--masks: small (classification) makes no masks; leave it out"),
         (["--video", "{video}", "--submission", "s.csv"], 2, "--submission: small (classification) writes none; leave it out"),
         (["--video", "{video}", "--box", "1,1,9,9"], 2, "--box: small (classification) gives frames no labels; leave it out"),
+        (["--video", "{video}", "--smooth", "1"], 2, "--smooth: small (classification) gives frames no labels; leave it out"),
         (["--video", "{video}", "--no-preview"], 2, "--preview: small (classification) gives frames no labels; leave it out"),
         (["--camera", "-1"], 2, "camera -1: expected its number, from 0 on"),
         (["--camera", "77"], 3, "camera 77: cannot be opened"),

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from zoo import report
 from zoo.__main__ import run_command
 from zoo.errors import RecipeError
 from zoo.markup import amount
@@ -360,6 +361,30 @@ def test_long_tables_collapse_and_numbers_stand_right(tmp_path: Path) -> None:
     assert len(read.find("td", "number")) == 2 * 62
     assert len(read.find("svg", "bar")) == 61
     assert len(read.find("th", "number")) == 2
+
+
+def test_a_table_shows_its_first_rows_and_names_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "_MOST_ROWS", 2)
+    folder = make_run(tmp_path / "run")
+    (folder / "tables/per_class.csv").write_text("class,pictures\n'=first,1\nsecond,2\nthird,3\n")
+    text = page(folder).text
+    assert "=first" in text and "'=first" not in text, "on a page it is no formula"
+    assert "second" in text and "third" not in text and "The first 2 of 3 rows" in text
+
+
+def test_figures_are_as_wide_as_drawn_for_dense_screens(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    (folder / "figures" / "confusion.png").write_bytes(png(300, 200))
+    (folder / "figures" / "index.json").write_text('[{"file": "confusion.png"}]')
+    assert 'width="150" height="100"' in write_report(folder).read_text(encoding="utf-8")
+
+
+def test_a_folder_of_figures_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    assert "<img" in write_report(folder).read_text(encoding="utf-8")
+    (folder / "figures").rename(tmp_path / "elsewhere")
+    (folder / "figures").symlink_to(tmp_path / "elsewhere")
+    assert "<img" not in write_report(folder).read_text(encoding="utf-8")
 
 
 def test_a_column_of_slivers_has_no_bars(tmp_path: Path) -> None:

@@ -64,12 +64,15 @@ def test_two_labels_that_are_near_do_not_take_turns() -> None:
     swinging = [[0.0, 0.5 + 0.04 * (-1) ** place, 0.5 - 0.04 * (-1) ** place] for place in range(10)]
     assert labels(Smoother(0, 0.4, 0.0, 0.1), swinging) == "1" * 10
     assert labels(Smoother(0, 0.4, 0.0, 0.0), swinging) == "12" * 5
+    smoother = Smoother(None, 0.4, 0.0, 0.1)
+    assert [smoother.update(place, row)[:2] for place, row in enumerate([[0.55, 0.45], [0.46, 0.54]])] == [(0, 0.55), (0, 0.46)]
 
 
 def test_the_background_is_never_shown_and_must_be_beaten() -> None:
     assert labels(Smoother(0, 0.3, 0.0), [[0.98, 0.01, 0.01], [0.5, 0.45, 0.05], [0.44, 0.45, 0.11], [0.3, 0.5, 0.2]]) == "...1"
     smoother = Smoother(0, 0.3, 0.0)
     assert labels(smoother, [of(0.9), of(0.55), of(0.49)]) == "11."
+    assert labels(Smoother(None, 0.5, 0.0), [[0.5, 0.3, 0.2]]) == "0", "it appears when it reaches the threshold"
     assert smoother.update(9, of(0.2)).score == 0.8, "of the likeliest, where nothing is shown"
     assert labels(Smoother(0, 0.0, 0.0, 0.0), [[1.0]]) == ".", "there may be nothing else"
     assert labels(Smoother(None, 0.3, 0.0), [[0.9, 0.1]]) == "0", "without a background the first class is one like others"
@@ -111,5 +114,7 @@ def test_the_threshold_is_the_lowest_with_few_errors() -> None:
     assert found[0] == 0.6 and found[1] == pytest.approx(1 - sum(shown) / len(shown)) and found[1] <= 0.05
     assert fitted(right, None) == (0.5, 0.0)
     assert fitted([("ONE", "TWO", 0.99)], None) == (0.95, 1.0), "no threshold is high enough"
+    assert fitted([("ONE", "TWO", 0.72)], None) == (0.7, 1.0), "nothing is shown at a higher one"
+    assert fitted([("ONE", "ONE", 0.9)] * 19 + [("ONE", "TWO", 0.5)], None) == (0.5, 0.05), "at most: one of twenty may be wrong"
     assert fitted([("ONE", "BACKGROUND", 0.9), ("ONE", "ONE", 0.3)], "BACKGROUND") is None
     assert fitted([], None) is None

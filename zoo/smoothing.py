@@ -109,7 +109,8 @@ def fitted(answers: Iterable[tuple[str, str, float]], background: str | None, wr
         wrong: share in [0, 1].
 
     Returns:
-        The threshold and the share that is wrong at it; 0.95 where none is low enough; None where nothing is shown at 0.5.
+        The threshold and the share that is wrong at it; where none is low enough, the highest that anything reaches; None where nothing is
+        shown at 0.5.
     """
     shown = [(truth == said, score) for truth, said, score in answers if said != background]
     found: tuple[float, float] | None = None
@@ -117,7 +118,7 @@ def fitted(answers: Iterable[tuple[str, str, float]], background: str | None, wr
         right = [each for each, score in shown if score >= step]
         if not right:
             return found
-        found = step, 1 - sum(right) / len(right)
+        found = step, right.count(False) / len(right)
         if found[1] <= wrong:
             return found
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from zoo.datasets import amended
-from zoo.datasets.amended import Row
+from zoo.datasets.amended import Amendments, Row
 from zoo.datasets.image_folder import ImageFolder
 from zoo.datasets.loaders import Loaders
 from zoo.datasets.source import Crop
@@ -25,6 +26,9 @@ backbone: resnet18
 task: classification
 train: {batch_size: 4}
 """
+
+
+PICTURE = {"path": "0.png", "label": "a"}
 
 
 def noise(path: Path, seed: int) -> None:
@@ -77,6 +81,11 @@ def test_training_leaves_the_quarantine_out(root: Path) -> None:
     assert not any(path.endswith("train/a/0.png") for path in seen) and len(seen) == 10
 
 
+def test_of_many_strange_ids_a_few_are_listed(root: Path) -> None:
+    data = loaders(root, quarantined(root, *(f"{number}.png" for number in range(7))))
+    assert data.notes[-1].endswith("7 ids that no record here has: 0.png, 1.png, 2.png, 3.png, 4.png, and 2 more")
+
+
 def test_a_bad_file_in_the_quarantine_stops_nothing(root: Path) -> None:
     (root / "train" / "a" / "0.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match="1 file cannot be used"):
@@ -86,9 +95,10 @@ def test_a_bad_file_in_the_quarantine_stops_nothing(root: Path) -> None:
     assert data.notes[-1] == "data.quarantine: 1 records left out (1 of train); 1 more have bad files or are not divided"
 
 
-def test_what_a_quarantine_must_leave(root: Path) -> None:
-    every = [f"val/{label}/{number}.png" for label in "ab" for number in range(3)]
-    with pytest.raises(DataError, match="leaves no pictures to val: delete rows"):
+@pytest.mark.parametrize(("part", "count"), [("train", 6), ("val", 3)])
+def test_what_a_quarantine_must_leave(root: Path, part: str, count: int) -> None:
+    every = [f"{part}/{label}/{number}.png" for label in "ab" for number in range(count)]
+    with pytest.raises(DataError, match=f"leaves no pictures to {part}: delete rows"):
         loaders(root, quarantined(root, *every))
 
 
@@ -101,6 +111,8 @@ def test_ids_survive_the_file_whatever_they_are(tmp_path: Path) -> None:
     assert amended.read_quarantine(file)[2] == rows[2]
     assert "\n=1+1" not in file.read_text(encoding="utf-8", errors="surrogateescape")
     file.write_text("id\nx.png\n")  # a person's own list
+    assert amended.read_quarantine(file) == [Row("x.png", "", "")]
+    file.write_text("\ufeffid\nx.png\n")  # as a spreadsheet saves it
     assert amended.read_quarantine(file) == [Row("x.png", "", "")]
 
 
@@ -123,11 +135,18 @@ def test_what_is_no_quarantine_is_named(tmp_path: Path, content: bytes, reason: 
 
 def test_missing_and_large_files_are_named(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOO_DATA", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path / "of"))
     for key in ("quarantine", "labelled"):
         with pytest.raises(DataError, match=f"data.{key}: {tmp_path}/no.file does not exist"):
             loaders(root, f"data.{key}=no.file")
+        with pytest.raises(DataError, match=f"data.{key}: {tmp_path}/of/mine does not exist"):
+            loaders(root, f"data.{key}=~/mine")
         with pytest.raises(DataError, match="is no plain file"):
             loaders(root, f"data.{key}=set")
+    labelled(tmp_path, PICTURE, PICTURE)
+    monkeypatch.setattr(amended, "MOST_PICTURES", 1)
+    with pytest.raises(DataError, match="expected a list of at most 1"):
+        loaders(root, "data.labelled=labels.json")
     monkeypatch.setattr(amended, "MOST_BYTES", 3)
     quarantined(root, "train/a/0.png")
     with pytest.raises(DataError, match="larger than"):
@@ -170,6 +189,29 @@ def test_a_picture_of_val_stays_there(root: Path, tmp_path: Path) -> None:
     assert data.notes[-1] == "data.labelled: 1 pictures are in val or test already and stay out of train: 0.png"
 
 
+def test_a_picture_of_test_stays_there(root: Path) -> None:
+    noise(root / "test" / "a" / "0.png", 500)
+    data = loaders(root, labelled(root, {"path": "test/a/0.png", "label": "b"}))
+    assert len(ids(data)["train"]) == 12 and len(ids(data)["test"]) == 1
+
+
+def test_a_part_of_a_picture_does_not_take_its_place(root: Path) -> None:
+    part = {"path": "train/a/0.png", "crop": [0, 0, 0.5, 1, True], "label": "b"}
+    data = loaders(root, labelled(root, part))
+    assert "train/a/0.png" in ids(data)["train"] and data.spec.counts == (6, 7)
+
+
+def test_where_the_data_has_groups_pictures_labelled_later_are_one(root: Path) -> None:
+    noise(root.parent / "0.png", 900)
+    labelled(root.parent, {"path": "0.png", "label": "a"})
+    added, _ = amended.read_labelled(root.parent / "labels.json", ("a", "b"))
+    for group in (None, "one person"):
+        split = loaders(root).split
+        split.parts["train"] = [replace(record, group=group) for record in split.parts["train"]]
+        Amendments(frozenset(), added, []).apply(ImageFolder(root), split)
+        assert split.parts["train"][-1].group == (None if group is None else "labelled")
+
+
 def test_parts_of_one_picture_have_ids_of_their_own(tmp_path: Path) -> None:
     crops = [{"path": "0.png", "label": "a", "crop": [0, 0, side, side, False]} for side in (4, 5.5, 6)]
     labelled(tmp_path, *crops)
@@ -185,15 +227,13 @@ def test_a_bad_picture_is_treated_as_the_others_are(root: Path, tmp_path: Path) 
     assert len(ids(loaders(root, change, "data.bad_files=skip"))["train"]) == 12
 
 
-def test_data_without_a_class_a_picture_takes_none(root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "value"), [("labels", ()), ("masks", "of pixels"), ("attributes", ("smiling",))])
+def test_data_without_a_class_a_picture_takes_none(root: Path, tmp_path: Path, name: str, value: Any) -> None:
     labelled(tmp_path)
     source = ImageFolder(root)
-    source.labels = ()
+    setattr(source, name, value)
     with pytest.raises(RecipeError, match=r"data\.labelled"):
         amended.read(source, None, str(tmp_path / "labels.json"))
-
-
-PICTURE = {"path": "0.png", "label": "a"}
 
 
 @pytest.mark.parametrize(
@@ -217,6 +257,7 @@ PICTURE = {"path": "0.png", "label": "a"}
         ({"pictures": [PICTURE | {"crop": [0, 0, 10**400, 1, True]}]}, "pictures[0].crop"),
         ({"pictures": [PICTURE | {"crop": [0, 0, True, 1, True]}]}, "pictures[0].crop"),
         ({"pictures": [PICTURE | {"crop": [1, 0, 0, 1, False]}]}, "pictures[0].crop"),
+        ({"pictures": [PICTURE | {"crop": [0, 1, 1, 1, False]}]}, "pictures[0].crop"),
         ({"pictures": [PICTURE | {"crop": "\x1b[2J"}]}, "pictures[0].crop"),
     ],
 )

@@ -23,6 +23,18 @@ def test_what_stands_out_is_told_by_kind() -> None:
     assert [abs(each.score) for each in found] == sorted((abs(each.score) for each in found), reverse=True)
 
 
+def test_shapes_are_told_apart_sharp_ones_stay_and_unreadable_ones_shift_nothing() -> None:
+    usual = [quality.Quality(1000.0 + step, 1 + step / 100, 50.0 + step, 100.0 + step) for step in range(20)]
+    odd = [usual[10]._replace(aspect=9.0), usual[10]._replace(aspect=0.1), usual[10]._replace(sharpness=1e9)]
+    assert {(each.number, each.kind) for each in quality.outliers([None, *usual, *odd])} == {(21, "wide"), (22, "tall")}
+
+
+def test_the_size_of_a_picture_says_nothing_of_its_sharpness() -> None:
+    small = picture(0, 32).resize((256, 256), Image.Resampling.BICUBIC)
+    large = picture(0, 32).resize((1024, 1024), Image.Resampling.BICUBIC)
+    assert quality.quality(large).sharpness == pytest.approx(quality.quality(small).sharpness, rel=0.3)
+
+
 def test_equal_pictures_do_not_stand_out() -> None:
     assert quality.outliers([quality.quality(picture(0))] * 9 + [None]) == []
     assert quality.outliers([]) == [] and quality.outliers([None]) == []

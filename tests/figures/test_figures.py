@@ -69,11 +69,19 @@ def test_confusion_rows_are_the_truth_and_an_empty_class_is_grey() -> None:
     assert shares[0].tolist() == [0.75, 0.25]
     assert np.ma.getmaskarray(shares)[1].all()
     assert (figure.axes[0].get_ylabel(), figure.axes[0].get_xlabel()) == ("truth", "prediction")
+    assert {(*text.get_position(), text.get_text()) for text in figure.axes[0].texts} == {(0, 0, "3"), (1, 0, "1")}, "column, row"
 
 
 def test_histogram_is_logarithmic_only_when_counts_differ_much() -> None:
     assert class_histogram(["a", "b"], {"train": [2246, 3]}).axes[0].get_xscale() == "log"
     assert class_histogram(["a", "b"], {"train": [60, 3]}).axes[0].get_xscale() == "linear"
+
+
+def test_histogram_has_the_most_frequent_on_top_and_numbers_beside_their_bars() -> None:
+    (axes,) = class_histogram(["rare", "often", "some"], {"train": [2, 30, 10], "val": [1, 3, 7]}).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["often", "some", "rare"] and axes.yaxis_inverted()
+    assert [[bar.get_width() for bar in bars] for bars in axes.containers] == [[30, 10, 2], [3, 7, 1]]
+    assert [text.get_text() for text in axes.texts] == ["train", "30", "10", "2", "val", "3", "7", "1"]
 
 
 def test_histogram_survives_zero_and_missing_counts() -> None:
@@ -226,6 +234,39 @@ def test_the_best_epoch_is_marked_and_its_numbers_written() -> None:
     assert "epoch 2 ★" in texts(figure) and "0.70" in texts(figure)
     assert "epoch 4" in texts(class_heat([[0.1, 0.7, math.nan]], ["a"], [1, 2, 4])), "without a best epoch, the last"
     assert "epoch 3 ★" in texts(confusion_strip({1: np.eye(2), 3: np.eye(2)}, best=3))
+
+
+def test_matrices_of_epochs_stand_in_the_order_of_reading() -> None:
+    figure = confusion_strip({epoch: [[epoch, 1], [0, 1]] for epoch in range(1, 6)})
+    places = [(-axes.get_position().y0, axes.get_position().x0) for axes in figure.axes]
+    assert places == sorted(places) and len({down for down, _ in places}) == 2, "row by row, from the left"
+    assert [text.get_text() for text in figure.texts] == [f"epoch {epoch}" for epoch in range(1, 6)]
+
+
+def test_rows_of_the_heat_map_are_the_classes() -> None:
+    (axes,) = class_heat([[0.1, 0.2, 0.3], [0.8, 0.9, 0.7]], ["worse", "better"], [3, 5, 7], best=5).axes
+    shares = axes.images[0].get_array()
+    assert shares is not None and shares.tolist() == [[0.1, 0.2, 0.3], [0.8, 0.9, 0.7]]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["worse", "better"] and axes.images[0].get_clim() == (0, 1)
+    assert [text.get_text() for text in axes.texts] == ["0.20", "0.90"] and list(axes.lines[0].get_xdata()) == [1, 1], "of the best epoch"
+
+
+def test_pairs_are_in_per_cent_and_name_the_truth_first() -> None:
+    (axes,) = pair_lines([[0.1, 0.25]], [("cat", "dog")], [1, 2], best=1).axes
+    line, mark = axes.lines
+    assert np.allclose(line.get_ydata(), [10, 25]) and line.get_label() == "cat → dog" and list(mark.get_xdata()) == [1, 1]
+
+
+def test_threshold_curves_say_what_they_are_and_reach_the_ends() -> None:
+    (axes,) = precision_recall(["cat"], [([0.5, 1.0], [0.9, 0.4])], [0.65]).axes
+    assert axes.lines[0].get_xydata().tolist() == [[0, 0.9], [0.5, 0.9], [1, 0.4]], "from recall 0 on"
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.lines[0].get_label()) == ("recall", "precision", "cat  0.65")
+    (axes,) = f1_thresholds(["cat"], [([0.8, 0.3], [0.7, 0.5])], [(0.8, 0.7)]).axes
+    line, dot = axes.lines
+    assert line.get_xydata().tolist() == [[0.8, 0.7], [0.3, 0.5], [0, 0.5]], "below the lowest score all are called"
+    assert dot.get_xydata().tolist() == [[0.8, 0.7]] and line.get_label() == "cat  0.80", "the threshold is beside the name"
+    (axes,) = precision_recall(["a"] * 9, [([0, 1], [1, 0])] * 9, [0.5] * 9).axes
+    assert [line.get_linestyle() for line in axes.lines] == ["-"] * 8 + ["--"]
 
 
 @pytest.mark.parametrize("curves", [1, 2, 10])

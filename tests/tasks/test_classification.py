@@ -257,8 +257,13 @@ def test_figures_and_tables(tmp_path: Path) -> None:
         drawing.figure.savefig(tmp_path / f"{name}.png")
         assert (tmp_path / f"{name}.png").stat().st_size > 1000
     assert "3 mistakes of 3" in drawings["mistakes"].caption
+    against, f1 = (drawings[name].figure.axes[0].lines for name in ("precision_recall", "threshold_f1"))
+    assert against[0].get_label() == "red  0.57" and np.allclose(against[0].get_xydata(), [[0, 0.5], [1 / 3, 0.5], [1, 0.6]])
+    assert f1[0].get_label() == "red  0.05" and np.allclose(f1[0].get_xydata(), [[0.9, 0.4], [0.05, 0.75], [0, 0.75]])
+    assert np.allclose(f1[1].get_xydata(), [[0.05, 0.75]]), "the dot"
     tables = net.tables(found)
     assert [row[:2] for row in tables["per_class"].rows] == [("red", 3), ("green", 1), ("blue", 1)]
+    assert tables["per_class"].rows[0][2:] == pytest.approx((0.5, 1 / 3, 0.4)), "precision, recall, F1"
     assert tables["confused_pairs"].rows == [("red", "green", 2), ("green", "red", 1)]
     blue = tables["thresholds"].rows[2]
     assert blue == ("blue", 1, pytest.approx(0.9), 1.0, 1.0, 1.0), "pictures, threshold, F1 at it, F1 as answered, average precision"
