@@ -10,13 +10,14 @@ from browser import CHROMIUM, appears, chromium
 from PIL import Image
 
 from zoo.datasets.amended import read_labelled
+from zoo.datasets.pictures import jpeg
 from zoo.labelling import KEYS, Asked, page, relative
 
 LABELS = ["cat", "</script><b>dog", "owl"]
 
 
 def asked() -> list[Asked]:
-    return [Asked(f"{n}.png", Image.new("RGB", (40, 30), (60 * n, 90, 120)), LABELS[n % 3], 0.5 + n / 10) for n in range(4)]
+    return [Asked(f"{n}.png", jpeg(Image.new("RGB", (40, 30), (60 * n, 90, 120)), 30), LABELS[n % 3], 0.5 + n / 10) for n in range(4)]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")

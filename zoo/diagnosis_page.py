@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from zoo import markup
+from zoo.datasets.pictures import jpeg
 from zoo.errors import shown
-from zoo.markup import Markup, breakable, section, table_of, tag
+from zoo.markup import Markup, breakable, drawn_badge, embedded, section, table_of, tag
 
 if TYPE_CHECKING:
     from zoo.datasets.amended import Row
@@ -60,9 +58,7 @@ def page(found: Diagnosis, source: Source, rows: Sequence[Row], command: Sequenc
         synthetic: whether the data were drawn.
     """
     style = (Path(__file__).parent / "report.css").read_text(encoding="utf-8") + _STYLE
-    badge = (
-        tag("p", tag("strong", "Drawn (synthetic) data"), " These pictures stand in for real ones.", class_="badge") if synthetic else ""
-    )
+    badge = drawn_badge("These pictures stand in for real ones.") if synthetic else ""
     top = tag("header", tag("p", f"zoo doctor · {name}", class_="name"), tag("h1", _headline(found, rows)), badge)
     out = {row.id for row in rows}
     parts = (_summary(found, rows), _next(rows, command), *_copies(found, source, out), _labels(found, source, out))
@@ -181,12 +177,7 @@ def _gallery(title: str, lead: str, every: Sequence[object], tiles: Iterable[Mar
 
 
 def _image(source: Source, record: Record) -> Markup:
-    picture = source.read(record)[0]
-    picture.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=82)
-    data = base64.b64encode(file.getvalue()).decode()
-    return tag("img", src=f"data:image/jpeg;base64,{data}", alt=shown(record.id), loading="lazy")
+    return tag("img", src=embedded(jpeg(source.read(record)[0], SIDE), "jpeg"), alt=shown(record.id), loading="lazy")
 
 
 # ---------------------------------------------------------------- the rest
@@ -215,8 +206,7 @@ def _balance(found: Diagnosis) -> Markup:
     lead += f" Without any: {', '.join(empty[:8])}." if empty else ""
     if filled and max(filled) > 3 * min(filled):
         lead += " data.balance=sampler or loss_weights makes up for it."
-    data = base64.b64encode(file.getvalue()).decode()
-    image = tag("img", src=f"data:image/png;base64,{data}", alt="pictures of each class", class_="balance")
+    image = tag("img", src=embedded(file.getvalue()), alt="pictures of each class", class_="balance")
     return section("Classes", tag("p", lead, class_="lead"), tag("div", image, class_="sheet"))
 
 

@@ -6,9 +6,7 @@ page's own pictures, so that a page that is opened again goes on. `data.labelled
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +14,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
+from zoo import markup
 from zoo.datasets.source import Record
-from zoo.markup import Markup, tag
+from zoo.markup import Markup, embedded, tag
 
 SIDE = 320
 """Pixels of the longer side of an embedded picture."""
@@ -30,10 +27,10 @@ FORMAT = {"zoo": "labels", "version": 1}
 
 @dataclass(frozen=True)
 class Asked:
-    """A picture to be labelled: `path` as it stands in the labels file, `suggestion` what the model takes it for."""
+    """A picture to be labelled: `path` as in the labels file, the `jpeg` that is shown, `suggestion` what the model takes it for."""
 
     path: str
-    picture: Image.Image
+    jpeg: bytes
     suggestion: str
     probability: float
 
@@ -48,7 +45,7 @@ def page(title: str, labels: Sequence[str], asked: Sequence[Asked], before: Sequ
         before: pictures of an earlier labels file, which the new one begins with; see `again`.
     """
     pictures = [
-        {"path": one.path, "said": one.suggestion, "sure": round(one.probability, 4), "src": _embedded(one.picture)} for one in asked
+        {"path": one.path, "said": one.suggestion, "sure": round(one.probability, 4), "src": embedded(one.jpeg, "jpeg")} for one in asked
     ]
     name = hashlib.sha256(json.dumps([list(labels), [one.path for one in asked]]).encode()).hexdigest()[:16]
     facts = {
@@ -61,13 +58,6 @@ def page(title: str, labels: Sequence[str], asked: Sequence[Asked], before: Sequ
     }
     style, script = (resources.files("zoo").joinpath(file).read_text(encoding="utf-8") for file in ("labelling.css", "labelling.js"))
     data = json.dumps(facts).replace("<", "\\u003c")  # no name can end the script
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", title),
-        tag("style", Markup(style)),
-    )
     body = tag(
         "main",
         tag("header", tag("h1", title), tag("p", "", id="progress", role="status"), tag("div", tag("div", "", id="bar"), id="track")),
@@ -82,21 +72,7 @@ def page(title: str, labels: Sequence[str], asked: Sequence[Asked], before: Sequ
         ),
         tag("p", "Kept in this browser until saved; put labels.json beside this page: its paths are relative to that folder.", id="hint"),
     )
-    scripts = tag("script", Markup(data), type="application/json", id="facts") + tag("script", Markup(script))
-    return f'<!doctype html>\n<html lang="en">{head}<body>{body}{scripts}</body></html>\n'
-
-
-def small(picture: Image.Image) -> Image.Image:
-    """A picture in RGB and no larger than the page shows it."""
-    less = picture.convert("RGB")
-    less.thumbnail((SIDE, SIDE))
-    return less
-
-
-def _embedded(picture: Image.Image) -> str:
-    file = io.BytesIO()
-    small(picture).save(file, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+    return markup.page(title, style, body, tag("script", Markup(data), type="application/json", id="facts"), script=script)
 
 
 def relative(path: Path, folder: Path) -> str:

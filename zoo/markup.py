@@ -55,6 +55,16 @@ def _digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
+def embedded(content: bytes, kind: str = "png") -> str:
+    """The `src` of a picture that lies in the page itself."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def drawn_badge(meaning: str) -> Markup:
+    """That the data were drawn, and what this means for the page; stands below its title."""
+    return tag("p", tag("strong", "Drawn (synthetic) data"), f" {meaning}", class_="badge")
+
+
 def section(title: str, *children: object, class_: str = "") -> Markup:
     """A card with a heading."""
     return tag("section", tag("h2", title), *children, class_=f"card {class_}".strip())

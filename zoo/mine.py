@@ -56,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _pool(arguments: argparse.Namespace) -> int:
     from zoo import labelling, mining
+    from zoo.datasets.pictures import jpeg
     from zoo.given import to_pil
     from zoo.model import load
 
@@ -68,7 +69,9 @@ def _pool(arguments: argparse.Namespace) -> int:
     rows = [(str(one.path), one.rank, f"{one.score:.6f}", one.predicted, f"{one.probability:.6f}") for one in found]
     _write_csv(arguments.out / "ranked.csv", ("path", "rank", "score", "predicted", "probability"), rows)
     asked = [
-        labelling.Asked(labelling.relative(one.path, arguments.out), labelling.small(to_pil(one.path, 3)), one.predicted, one.probability)
+        labelling.Asked(
+            labelling.relative(one.path, arguments.out), jpeg(to_pil(one.path, 3), labelling.SIDE), one.predicted, one.probability
+        )
         for one in found
     ]
     kept = [labelling.again(record, models[0].labels, arguments.out) for record in before]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from zoo import markup, mining
+from zoo.datasets.pictures import jpeg
 from zoo.errors import shown
-from zoo.markup import Markup, section, table_of, tag
+from zoo.markup import Markup, drawn_badge, embedded, section, table_of, tag
 
 if TYPE_CHECKING:
     from zoo.datasets.source import Record, Source
@@ -71,9 +68,7 @@ def page(seen: Seen, source: Source, run: str, part: str, synthetic: bool) -> st
     errors = sum(one.errors for one in wanted)
     headline = f"{errors:,} of {len(seen.truth):,} pictures of {part} are taken for another class" if errors else ""
     style = resources.files("zoo").joinpath("report.css").read_text(encoding="utf-8") + _STYLE
-    badge = (
-        tag("p", tag("strong", "Drawn (synthetic) data"), " These pictures stand in for real ones.", class_="badge") if synthetic else ""
-    )
+    badge = drawn_badge("These pictures stand in for real ones.") if synthetic else ""
     title = tag("h1", headline or f"None of {len(seen.truth):,} pictures of {part} is taken for another class")
     top = tag("header", tag("p", f"zoo mine · {shown(run)}", class_="name"), title, badge)
     shelves = tag("div", *(_gallery(seen, source, number, pair) for number, pair in enumerate(pairs)), class_="exhibits")
@@ -110,7 +105,7 @@ def _gallery(seen: Seen, source: Source, number: int, pair: Pair) -> Markup:
     def tile(row: int) -> Markup:
         record = seen.records[row]
         name = shown(record.id)
-        image = tag("img", src=_embedded(source, record), alt=name, title=name)
+        image = tag("img", src=embedded(jpeg(source.read(record)[0], SIDE), "jpeg"), alt=name, title=name)
         return tag("figure", image, tag("figcaption", f"{seen.sure[row]:.0%}"))
 
     total = sum(one == pair.truth for one in seen.truth)
@@ -118,14 +113,6 @@ def _gallery(seen: Seen, source: Source, number: int, pair: Pair) -> Markup:
     shown_rows = f" The first {len(pair.rows)} are shown." if len(pair.rows) < pair.errors else ""
     lead = tag("p", f"With how sure the model was, surest first.{shown_rows}", class_="lead")
     return tag("div", section(title, lead, tag("div", *map(tile, pair.rows), class_="five")), id=f"pair-{number}")
-
-
-def _embedded(source: Source, record: Record) -> str:
-    picture = source.read(record)[0]
-    picture.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _table(seen: Seen) -> Markup:

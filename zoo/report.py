@@ -10,7 +10,6 @@ else. All that is read here counts as text from a stranger. It is escaped by con
 from __future__ import annotations
 
 import argparse
-import base64
 import csv
 import io
 import json
@@ -34,7 +33,9 @@ from zoo.markup import (
     as_text,
     breakable,
     details,
+    drawn_badge,
     duration,
+    embedded,
     is_number,
     pairs,
     range_picture,
@@ -304,7 +305,7 @@ def _hero(kept: _Kept, title: str) -> Markup:
 def _badge(kept: _Kept) -> Markup:
     if kept.synthetic:
         text = "These numbers say that the code works, nothing about real pictures."
-        return tag("p", tag("strong", "Drawn (synthetic) data"), " ", text, class_="badge")
+        return drawn_badge(text)
     if kept.metrics and kept.synthetic is None:
         return tag("p", "The run does not record whether its data were real or drawn.", class_="badge")
     return Markup()
@@ -538,7 +539,7 @@ def _figure(kept: _Kept, entry: Mapping[str, Any]) -> Markup:
     shape = "wide" if width > _WIDE else "tall" if height > 1.7 * width else ""
     image = tag(
         "img",
-        src=f"data:image/{kind};base64," + base64.b64encode(data).decode(),
+        src=embedded(data, kind),
         alt=f"{title}. {caption}".strip(),
         width=width,
         height=height,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from zoo import markup
 from zoo.errors import shown
 from zoo.figures.budgets import budget_curves
 from zoo.figures.style import save
-from zoo.markup import Markup, details, section, table_of, tag
+from zoo.markup import Markup, details, drawn_badge, embedded, section, table_of, tag
 from zoo.metrics.label_cost import Cost
 from zoo.rounds import Cell, Plan, curves, interval, needs
 
@@ -24,9 +23,7 @@ def page(plan: Plan, cells: Sequence[Cell]) -> str:
     style = (Path(__file__).parent / "report.css").read_text(encoding="utf-8") + _STYLE
     name = shown(plan.recipe.name)
     found, lines = needs(plan, cells), curves(plan, cells)
-    badge = (
-        tag("p", tag("strong", "Drawn (synthetic) data"), " No result on real pictures.", class_="badge") if plan.recipe.synthetic else ""
-    )
+    badge = drawn_badge("No result on real pictures.") if plan.recipe.synthetic else ""
     top = tag("header", tag("p", f"zoo mine --replay · {name}", class_="name"), tag("h1", headline(found)), badge)
     main = tag("main", top, _curves(plan, lines), _needed(plan, found), _rounds(plan, lines), _how(plan))
     return markup.page(f"Replay · {name}", style, main, tag("footer", "Drawn by zoo mine."))
@@ -53,8 +50,7 @@ def headline(found: Mapping[str, Cost]) -> str:
 def _curves(plan: Plan, lines: Mapping[tuple[str, int], Sequence[float]]) -> Markup:
     file = io.BytesIO()
     save(budget_curves(plan.budgets, _bands(plan, lines)), file)
-    data = base64.b64encode(file.getvalue()).decode()
-    image = tag("img", src=f"data:image/png;base64,{data}", alt="accuracy against labels for each strategy", class_="curves", width=420)
+    image = tag("img", src=embedded(file.getvalue()), alt="accuracy against labels for each strategy", class_="curves", width=420)
     many = f"Means over {plan.seeds} seeds with their 95% intervals (Student’s)." if plan.seeds > 1 else "One seed: no interval is known."
     lead = f"{many} The dotted line is what random choice reaches with {plan.end:,} labels."
     return section("Accuracy against labels", tag("p", lead, class_="lead"), tag("div", image, class_="sheet"))

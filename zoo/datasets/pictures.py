@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import stat
 from pathlib import Path
 from typing import IO
@@ -96,6 +97,15 @@ def upright(picture: Image.Image, channels: int = 3) -> Image.Image:
         picture = picture.convert("RGB")
     mode = "L" if channels == 1 else "RGB"
     return picture if picture.mode == mode else picture.convert(mode)
+
+
+def jpeg(picture: Image.Image, side: int) -> bytes:
+    """A picture for a page: in RGB, made at most `side` pixels long, as a JPEG file."""
+    small = picture.convert("RGB")
+    small.thumbnail((side, side), Image.Resampling.BILINEAR)
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=85)
+    return file.getvalue()
 
 
 def turned(picture: Image.Image) -> Image.Image:

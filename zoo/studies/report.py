@@ -6,7 +6,6 @@ the monitored metric. All that is read here counts as text from a stranger and i
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 import shlex
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import facts, markup
 from zoo.files import write_bytes
-from zoo.markup import Markup, as_text, breakable, details, duration, section, tag
+from zoo.markup import Markup, as_text, breakable, details, drawn_badge, duration, embedded, section, tag
 from zoo.report import reference_item
 from zoo.studies import outcomes, tables
 from zoo.studies.classes import balances
@@ -90,9 +89,7 @@ def page(drawn: Drawn, shown: Gallery) -> str:
 
 def _hero(drawn: Drawn, title: str) -> Markup:
     study = drawn.plan.study
-    badge = tag(
-        "p", tag("strong", "Drawn (synthetic) data"), " These numbers say that the code works, nothing about real pictures.", class_="badge"
-    )
+    badge = drawn_badge("These numbers say that the code works, nothing about real pictures.")
     return tag(
         "header",
         tag("p", f"study {study.name} · base recipe {study.base_name}", class_="name"),
@@ -160,8 +157,7 @@ def _card(title: str, caption: str, figure: Figure) -> Markup:
     content = io.BytesIO()
     figure.savefig(content, format="png", metadata={"Software": None})
     width, height = struct.unpack(">II", content.getvalue()[16:24])
-    source = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
-    image = tag("img", src=source, alt=f"{title}. {caption}", width=width // 2, height=height // 2)
+    image = tag("img", src=embedded(content.getvalue()), alt=f"{title}. {caption}", width=width // 2, height=height // 2)
     sheet = tag("div", image, class_="sheet", tabindex="0")
     return tag(
         "figure", tag("figcaption", tag("h2", title), tag("p", caption)), sheet, class_=f"card {'wide' if width > 1100 else ''}".strip()
@@ -276,9 +272,8 @@ def _pictures(drawn: Drawn, gallery: Gallery) -> Markup:
 
 
 def _tile(tile: Tile, alt: str, wide: int) -> Markup:
-    source = "data:image/png;base64," + base64.b64encode(tile.png).decode()
     width, height = struct.unpack(">II", tile.png[16:24])
-    image = tag("img", src=source, alt=f"{alt} {tile.said}".strip(), width=wide, height=round(wide * height / width))
+    image = tag("img", src=embedded(tile.png), alt=f"{alt} {tile.said}".strip(), width=wide, height=round(wide * height / width))
     mark = {True: "✓ ", False: "✗ ", None: ""}[tile.right]
     colour = {True: "right", False: "wrong", None: ""}[tile.right]
     return tag("td", image, tag("span", f"{mark}{tile.said}", class_=colour) if tile.said else "")
