@@ -23,11 +23,11 @@ ONLY = {
     "mmdet": {"zoo/tasks/mmdet.py"},
     "mmcv": set(),
     "faster_coco_eval": {"zoo/metrics/detection.py"},
-    "cv2": {"zoo/video.py"},
+    "cv2": {"zoo/frames/video.py"},
     "segmentation_models_pytorch": {"zoo/heads/decoders.py"},
     "optuna": {"zoo/studies/queue.py"},
     "usearch": {"zoo/retrieval.py"},
-    "umap": {"zoo/codes.py"},
+    "umap": {"zoo/latent/codes.py"},
     "pickle": {"zoo/backbones/weights.py", "zoo/tasks/mmdet_weights.py"},  # for the name of the error that torch's safe loading raises
 }
 PURE = ("heads", "losses", "metrics", "figures", "backbones", "datasets")

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo import footage, recording
 from zoo.__main__ import run_command
 from zoo.datasets.recorded import Recorded
-from zoo.recording import Record, described
-from zoo.region import Corners
-from zoo.video import Picture, Video, film
+from zoo.frames import footage, recording
+from zoo.frames.recording import Record, described
+from zoo.frames.region import Corners
+from zoo.frames.video import Picture, Video, film
 
 RATE = 10.0
 os.umask(UMASK := os.umask(0))
@@ -185,7 +185,8 @@ KILLED = """
 import sys
 from pathlib import Path
 import numpy as np
-from zoo import files, recording
+from zoo import files
+from zoo.frames import recording
 record, calls = recording.Record(Path("r"), recording.described("A", "a.avi", None, 0)), []
 real = recording.write_bytes
 def write(path, content):
@@ -321,7 +322,7 @@ class Screen:
 
 def watched(monkeypatch: pytest.MonkeyPatch, does: dict[int, str | Corners | None]) -> Screen:
     screen = Screen(does)
-    monkeypatch.setattr("zoo.window.window", lambda title, wished: nullcontext(screen))
+    monkeypatch.setattr("zoo.frames.window.window", lambda title, wished: nullcontext(screen))
     return screen
 
 

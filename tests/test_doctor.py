@@ -15,16 +15,18 @@ import pytest
 import torch
 from PIL import Image
 
-from zoo import build, diagnosis, diagnosis_page
+from zoo import build
+from zoo.curation import diagnosis
+from zoo.curation.diagnosis import Copy, Diagnosis
 from zoo.datasets import duplicates
 from zoo.datasets.image_folder import ImageFolder
 from zoo.datasets.loaders import Loaders
 from zoo.datasets.quality import Outlier
 from zoo.datasets.source import Record
-from zoo.diagnosis import Copy, Diagnosis
 from zoo.doctor import doctor, main
 from zoo.errors import RecipeError
 from zoo.metrics.confident import Issue
+from zoo.pages import diagnosis_page
 from zoo.recipe import Recipe
 
 

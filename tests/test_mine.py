@@ -16,14 +16,14 @@ from PIL import Image
 from torch import Tensor
 from trained import copy_run, pictures, rewrite, run
 
-from zoo import mining_page
 from zoo.__main__ import run_command
+from zoo.curation.mining import collect_next, confused, galleries, rank
 from zoo.datasets.amended import read_labelled
 from zoo.datasets.image_folder import ImageFolder
 from zoo.errors import DataError, RecipeError
 from zoo.mine import MOST, main
-from zoo.mining import collect_next, confused, galleries, rank
 from zoo.model import Model, load
+from zoo.pages import mining_page
 
 __all__ = ["pictures", "run"]
 LABELS = ("a", "<b>", "c")

@@ -26,7 +26,7 @@ import zoo
 from zoo import build, packing
 from zoo.__main__ import run_command
 from zoo.errors import RecipeError, ZooError
-from zoo.latent import Latent
+from zoo.latent.space import Latent
 from zoo.run import Run
 
 __all__ = ["pictures", "run"]

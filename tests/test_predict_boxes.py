@@ -22,17 +22,17 @@ from PIL import Image
 from small import recipe
 from torch import Tensor, nn
 
-from zoo import detecting, footage
-from zoo import video as videos
 from zoo.__main__ import run_command
 from zoo.datasets.boxes import NONE
 from zoo.datasets.transforms import Preprocess
 from zoo.errors import RecipeError
 from zoo.facts import Facts
+from zoo.frames import detecting, footage
+from zoo.frames import video as videos
+from zoo.frames.video import Video
 from zoo.model import Model
 from zoo.spec import DataSpec
 from zoo.tasks.task import Task
-from zoo.video import Video
 
 LABELS = ("helmet", "head")
 SIDE = 64
@@ -301,7 +301,7 @@ def test_an_error_leaves_no_file(folder: Path, detector: Model, monkeypatch: pyt
             raise RecipeError("stop")
 
     monkeypatch.setattr(detector, "_detections", fail, raising=True)
-    monkeypatch.setattr("zoo.box_files._boxes", lambda found: [])
+    monkeypatch.setattr("zoo.frames.box_files._boxes", lambda found: [])
     path = film(folder / "a.avi", "x" * 9)
     assert predict("--video", path, "--json", "a.jsonl", "--coco", "a.json", "--csv", "a.csv", "--batch-size", 1) == 2
     assert [each.name for each in folder.iterdir()] == ["a.avi"]

@@ -20,7 +20,7 @@ from PIL import Image
 from zoo import report
 from zoo.__main__ import run_command
 from zoo.errors import RecipeError
-from zoo.markup import amount
+from zoo.pages.markup import amount
 from zoo.report import judge, main, write_report
 
 HOSTILE = [

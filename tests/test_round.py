@@ -14,10 +14,10 @@ from PIL import Image
 
 from zoo.__main__ import run_command
 from zoo.datasets.drawn.takes import Shown, Somebody, Take
-from zoo.labelling import KEYS
+from zoo.frames.video import film
+from zoo.pages.labelling import KEYS
 from zoo.run import Run
 from zoo.train import train
-from zoo.video import film
 
 POSES = {"FIVE": "palm", "FIST": "fist", "THUMBS_UP": "like"}
 RARE = "THUMBS_UP"

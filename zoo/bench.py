@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zoo.errors import RecipeError
-from zoo.markup import range_text
+from zoo.pages.markup import range_text
 from zoo.recipe import Recipe
 from zoo.sections import Bound
 

@@ -19,9 +19,9 @@ from zoo.errors import DataError, RecipeError, shown
 from zoo.progress import Progress, say
 
 if TYPE_CHECKING:
-    from zoo.recording import Record, Take
-    from zoo.region import Corners
-    from zoo.video import Frame, Video
+    from zoo.frames.recording import Record, Take
+    from zoo.frames.region import Corners
+    from zoo.frames.video import Frame, Video
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,10 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if number is not None and number < 1:
             raise RecipeError(f"--{option} {number}: expected a whole number from 1 on")
 
-    from zoo import footage
-    from zoo.recording import Take
-    from zoo.region import parsed
-    from zoo.window import window
+    from zoo.frames import footage
+    from zoo.frames.recording import Take
+    from zoo.frames.region import parsed
+    from zoo.frames.window import window
 
     box = None if arguments.box is None else parsed(arguments.box)
     with _opened(arguments) as (name, video, frames, expected):
@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
 @contextmanager
 def _opened(arguments: argparse.Namespace) -> Iterator[tuple[str, Video | None, Iterator[Frame], int]]:
     """The source's name as the record keeps it, the video if it is one, its frames, and how many are expected (0: not known)."""
-    from zoo import footage
+    from zoo.frames import footage
 
     if arguments.folder is not None:
         files = _pictures(arguments.folder)
@@ -115,7 +115,7 @@ def _read(files: Sequence[Path]) -> Iterator[Frame]:
     import numpy as np
 
     from zoo.datasets.pictures import read_picture
-    from zoo.video import Frame
+    from zoo.frames.video import Frame
 
     for number, file in enumerate(files, 1):
         try:
@@ -128,8 +128,8 @@ def _read(files: Sequence[Path]) -> Iterator[Frame]:
 
 def _record(arguments: argparse.Namespace, source: str, rate: float) -> Record:
     """A new record, or the one to go on with."""
+    from zoo.frames.recording import Record, described, resumed
     from zoo.paths import data
-    from zoo.recording import Record, described, resumed
 
     if arguments.resume is None:
         place: Path = data() / "recorded" if arguments.root is None else arguments.root

@@ -19,7 +19,7 @@ from zoo.errors import RecipeError
 from zoo.progress import say
 
 if TYPE_CHECKING:
-    from zoo.diagnosis import Diagnosis
+    from zoo.curation.diagnosis import Diagnosis
 
 CHANGES = ("data.bad_files=skip", "data.duplicates=never", "data.quarantine=null")
 """What the doctor reads otherwise than training: all that is bad is to be seen, and copies are counted by itself."""
@@ -36,9 +36,11 @@ def doctor(recipe: str | Path, changes: Sequence[str] = (), out: Path | None = N
     Raises:
         RecipeError, DataError: as a training would raise; bad files are found, not raised.
     """
-    from zoo import build, diagnosis, diagnosis_page, paths
+    from zoo import build, paths
+    from zoo.curation import diagnosis
     from zoo.datasets.amended import quarantine_text
     from zoo.files import write_bytes
+    from zoo.pages import diagnosis_page
     from zoo.recipe import Recipe
 
     read = Recipe.read(recipe, [*changes, *CHANGES])

@@ -44,9 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     import numpy as np
 
-    from zoo import imagine
     from zoo.figures.latent import picture_strips
-    from zoo.latent import STRENGTHS
+    from zoo.latent import imagine
+    from zoo.latent.space import STRENGTHS
 
     given = imagine.seen(model, arguments.image)
     rows = [[given, *row] for row in imagine.strips(model, arguments.image, strengths)]
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _strengths(words: Sequence[str], strip: bool) -> dict[str, float]:
     """`smiling=+1.5` -> {"smiling": 1.5}; in a strip a name alone stands at 0."""
-    from zoo.latent import joined
+    from zoo.latent.space import joined
 
     strengths: dict[str, float] = {}
     for word in words:

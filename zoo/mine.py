@@ -21,8 +21,8 @@ from zoo.progress import say
 
 if TYPE_CHECKING:
     from zoo.datasets.source import Record, Source
-    from zoo.mining_page import Seen
     from zoo.model import Model
+    from zoo.pages.mining_page import Seen
 
 MOST = 2_000
 """Pictures of a labelling page: about 40 MB."""
@@ -55,10 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _pool(arguments: argparse.Namespace) -> int:
-    from zoo import labelling, mining
+    from zoo.curation import mining
     from zoo.datasets.pictures import jpeg
     from zoo.given import to_pil
     from zoo.model import load
+    from zoo.pages import labelling
 
     if arguments.strategy not in mining.STRATEGIES:
         raise RecipeError(f"--strategy {arguments.strategy}: expected one of {', '.join(mining.STRATEGIES)}")
@@ -98,7 +99,8 @@ def _labelled(model: Model) -> list[Record]:
 
 
 def _errors(arguments: argparse.Namespace) -> int:
-    from zoo import mining, mining_page
+    from zoo.curation import mining
+    from zoo.pages import mining_page
 
     if len(arguments.words) != 1:
         raise RecipeError("without --pool the errors of one run are looked at: give one")
@@ -122,8 +124,8 @@ def _looked_at(run: str, part: str, device: str) -> tuple[Seen, Source, bool]:
     from zoo import build
     from zoo.abilities import refusal
     from zoo.evaluate import evaluate
-    from zoo.mining_page import Seen
     from zoo.model import load
+    from zoo.pages.mining_page import Seen
     from zoo.tasks.task import Classifies
 
     model = load(run, device=device)
@@ -146,7 +148,8 @@ def _looked_at(run: str, part: str, device: str) -> tuple[Seen, Source, bool]:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    from zoo import rounds, rounds_page
+    from zoo.curation import rounds
+    from zoo.pages import rounds_page
     from zoo.recipe import Recipe
 
     strategies = tuple(dict.fromkeys(["random", *arguments.strategies.split(",")]))

@@ -17,20 +17,21 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zoo import build, ensembles, facts, imagine, packing
+from zoo import build, ensembles, facts, packing
 from zoo.abilities import refusal
-from zoo.codes import Interpolation
 from zoo.datasets.transforms import Preprocess
 from zoo.device import compute_device
 from zoo.errors import RecipeError, ZooError
 from zoo.facts import Facts
 from zoo.finding import find_run, open_run
 from zoo.given import Picture, listed, to_pil
-from zoo.latent import Latent
+from zoo.latent import imagine
+from zoo.latent.codes import Interpolation
+from zoo.latent.samplers import whole
+from zoo.latent.space import Latent
 from zoo.progress import Progress
 from zoo.recipe import Recipe
 from zoo.run import Run
-from zoo.samplers import whole
 from zoo.tasks.task import Classifies, Detects, Embeds, Segments, Task
 
 __all__ = ["Detections", "Mask", "Model", "Picture", "Prediction", "find_run", "from_run", "load"]
@@ -232,10 +233,10 @@ class Model:
             count: how many.
             seed: from 0 on.
             label: index or name of the class, for a model that is told one; None leaves it to the model.
-            sampler: draws codes to decode: normal, gaussian, pca_kde or mixture (see `zoo.samplers`). By default a model with a prior
-                draws from that, another takes gaussian.
+            sampler: draws codes to decode: normal, gaussian, pca_kde or mixture (see `zoo.latent.samplers`). By default a model with a
+                prior draws from that, another takes gaussian.
             truncation: of a model with a normal prior: the largest magnitude of a code's numbers, from 0.01 to 5 (see
-                `zoo.prior.truncated`). Less makes better pictures of fewer kinds.
+                `zoo.latent.prior.truncated`). Less makes better pictures of fewer kinds.
 
         Raises:
             RecipeError: the model makes no pictures up, knows no such label, or lacks what the sampler or the truncation needs.
@@ -267,7 +268,7 @@ class Model:
             a: the first picture.
             b: the last one.
             steps: from 2 on.
-            how: spherical or linear, see `zoo.codes.interpolate`.
+            how: spherical or linear, see `zoo.latent.codes.interpolate`.
 
         Raises:
             DataError: a picture cannot be read; names its file.
@@ -284,7 +285,7 @@ class Model:
             a: seed of the first picture.
             b: of the last one.
             steps: from 2 on.
-            how: spherical or linear, see `zoo.codes.interpolate`.
+            how: spherical or linear, see `zoo.latent.codes.interpolate`.
             truncation: of both ends, see `sample`.
 
         Raises:

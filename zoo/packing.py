@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from zoo import document, facts, fetching
 from zoo.errors import RecipeError, ZooError
 from zoo.facts import Facts
-from zoo.latent import Latent
+from zoo.latent.space import Latent
 from zoo.recipe import Recipe
 from zoo.run import Run
 

@@ -93,8 +93,8 @@ def _of_folder(model: Model, folder: Path) -> Known:
 def _figure(known: Known, arguments: argparse.Namespace) -> Any:
     import numpy as np
 
-    from zoo.codes import plane
     from zoo.figures.latent import class_plane, value_plane
+    from zoo.latent.codes import plane
 
     column = None if arguments.by in (None, "label") else _attribute(known, arguments.by)
     if arguments.by == "label" and known.classes is None:
@@ -111,7 +111,7 @@ def _figure(known: Known, arguments: argparse.Namespace) -> Any:
 
 def _attribute(known: Known, name: str) -> str:
     """The attribute's name as the data has it."""
-    from zoo.latent import joined
+    from zoo.latent.space import joined
     from zoo.nearest import nearest
 
     found = [each for each in known.attributes if each == name] or [each for each in known.attributes if joined(each) == joined(name)]

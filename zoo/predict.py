@@ -60,11 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     kind = "boxes" if isinstance(model.task, Detects) else "masks" if isinstance(model.task, Segments) else "classes"
     _refuse_foreign(arguments, model, kind)
     if kind == "boxes":
-        from zoo import detecting
+        from zoo.frames import detecting
 
         return detecting.pictures(model, files, arguments) if files else detecting.video(model, arguments)
     if kind == "classes" and not files:
-        from zoo import live
+        from zoo.frames import live
 
         return live.video(model, arguments)
     arguments.batch_size = BATCH if arguments.batch_size is None else arguments.batch_size
@@ -214,8 +214,8 @@ def _write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
 
 def _write_rows(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Write rows that begin with a path; names that are no UTF-8 keep their bytes."""
-    from zoo.box_files import no_formula
     from zoo.cells import guarded
+    from zoo.frames.box_files import no_formula
     from zoo.progress import say
 
     written = [[guarded(name) for name in header], *([no_formula(str(first)), *rest] for first, *rest in rows)]

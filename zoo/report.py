@@ -24,10 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from zoo import document, markup
+from zoo import document
 from zoo.cells import bare
 from zoo.errors import RecipeError, ZooError
-from zoo.markup import (
+from zoo.pages import markup
+from zoo.pages.markup import (
     Markup,
     amount,
     as_text,
@@ -258,7 +259,6 @@ def _history(folder: Path, missing: list[str]) -> list[Mapping[str, Any]]:
 
 
 def _page(kept: _Kept) -> str:
-    style = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
     title = _question(kept)
     exhibits = _exhibits(kept)  # before the notes: it may add to them
     main_part = tag(
@@ -273,7 +273,7 @@ def _page(kept: _Kept) -> str:
         _environment(kept),
     )
     footer = tag("footer", "Drawn by zoo from the files of the run folder. To draw it again: ", tag("code", "python -m zoo.report RUN"))
-    return markup.page(f"{title} · {_name(kept)}", style, main_part, footer)
+    return markup.page(f"{title} · {_name(kept)}", markup.shared_style(), main_part, footer)
 
 
 def _hero(kept: _Kept, title: str) -> Markup:

@@ -137,10 +137,10 @@ def split_json(data: Loaders) -> dict[str, Any]:
 
 
 def write_latent(task: Task, data: Loaders, run: Run) -> None:
-    """Write what the training pictures tell of the code space, for tasks that embed and decode; see `zoo.latent`."""
+    """Write what the training pictures tell of the code space, for tasks that embed and decode; see `zoo.latent.space`."""
     if not (isinstance(task, Embeds) and isinstance(task, Decodes)) or task.conditional:  # its codes mean nothing without their labels
         return
-    from zoo.latent import MOST_WIDTH, Latent
+    from zoo.latent.space import MOST_WIDTH, Latent
 
     device = next(task.parameters()).device
     found: dict[str, list[torch.Tensor]] = {"codes": [], "attributes": [], "label": []}

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from PIL import Image, ImageEnhance
 
+from zoo.curation.diagnosis import quarantine
 from zoo.datasets.pictures import is_picture, read_picture
-from zoo.diagnosis import quarantine
-from zoo.diagnosis_page import MOST
 from zoo.doctor import doctor
+from zoo.pages.diagnosis_page import MOST
 
 LABELS, COPIES = 20, 10
 

@@ -29,10 +29,10 @@ import numpy as np
 import torch
 
 import zoo
-from zoo.box_files import Seen, Write, drawn_film, json_lines
+from zoo.frames.box_files import Seen, Write, drawn_film, json_lines
+from zoo.frames.video import Frame, Picture, Video, film, open_video
+from zoo.frames.watch import watch
 from zoo.model import Detections, Model
-from zoo.video import Frame, Picture, Video, film, open_video
-from zoo.watch import watch
 
 TARGET = 0.25
 

@@ -16,9 +16,9 @@ from PIL import Image
 from small import recipe
 from torch import Tensor, nn
 
-from zoo import prior
 from zoo.errors import ZooError
 from zoo.facts import Facts
+from zoo.latent import prior
 from zoo.model import Model
 from zoo.spec import DataSpec
 from zoo.studies.outcomes import Outcome

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from faked import write
 
-from zoo.markup import Markup
+from zoo.pages.markup import Markup
 from zoo.studies import definition, outcomes, report, tables
 from zoo.studies.classes import balances
 from zoo.studies.drawn import Drawn, gathered

@@ -1,7 +1,7 @@
 """Draw a study's `report.html` and `results.csv` from its cells' folders: one file that says which setting is best, if any, and why.
 
 The page needs no network. Its one script sorts tables, and its content policy lets no other run; without it the tables stand sorted by
-the monitored metric. All that is read here counts as text from a stranger and is escaped by construction (`zoo.markup`).
+the monitored metric. All that is read here counts as text from a stranger and is escaped by construction (`zoo.pages.markup`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import facts, markup
+from zoo import facts
 from zoo.files import write_bytes
-from zoo.markup import Markup, as_text, breakable, details, drawn_badge, duration, embedded, section, tag
+from zoo.pages import markup
+from zoo.pages.markup import Markup, as_text, breakable, details, drawn_badge, duration, embedded, section, tag
 from zoo.report import reference_item
 from zoo.studies import outcomes, tables
 from zoo.studies.classes import balances
@@ -72,8 +73,7 @@ def write_report(plan: Plan) -> Path:
 
 def page(drawn: Drawn, shown: Gallery) -> str:
     """The whole page."""
-    here = Path(__file__).resolve().parent.parent
-    style = "".join((here / name).read_text(encoding="utf-8") for name in ("report.css", "study.css"))
+    style = markup.shared_style() + Path(__file__).with_name("study.css").read_text(encoding="utf-8")
     title = drawn.plan.study.question or drawn.plan.study.name
     parts = (
         *(_hero(drawn, title), _figures(drawn), tables.results(drawn), tables.differences(drawn), tables.splits(drawn), _balance(drawn)),

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from zoo.markup import Markup, amount, as_text, breakable, details, duration, fixed, is_number, section, table_of, tag
+from zoo.pages.markup import Markup, amount, as_text, breakable, details, duration, fixed, is_number, section, table_of, tag
 from zoo.studies import outcomes
 from zoo.studies.classes import MOST_SETTINGS, PerClass, per_class
 from zoo.studies.drawn import Drawn

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from zoo.backbones.backbone import Backbone
 from zoo.heads.mirror import Mirror
-from zoo.latent import joined
+from zoo.latent.space import joined
 from zoo.losses import reconstruction as losses
 from zoo.spec import DataSpec
 from zoo.tasks import exploring, restoring, simpler

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.codes import interpolate, plane
-from zoo.latent import STRENGTHS, Latent, joined
+from zoo.latent.codes import interpolate, plane
+from zoo.latent.space import STRENGTHS, Latent, joined
 from zoo.spec import DataSpec
 from zoo.tasks.showing import drawable, evenly
 from zoo.tasks.task import Drawing, Examples

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from zoo.codes import interpolate, plane
 from zoo.heads.variational import noise_of
-from zoo.prior import truncated
+from zoo.latent.codes import interpolate, plane
+from zoo.latent.prior import truncated
 from zoo.tasks.showing import drawable, evenly
 from zoo.tasks.task import Drawing, Examples, Table
 

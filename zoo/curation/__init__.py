@@ -1,0 +1,1 @@
+"""Better data: what is wrong with a data set, and what to label or record next."""
