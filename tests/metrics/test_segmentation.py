@@ -13,8 +13,10 @@ import torch
 from sklearn import metrics as sk
 from torch import Tensor
 
+from zoo.errors import DataError
 from zoo.metrics.segmentation import (
     THRESHOLDS,
+    MeanOverMasks,
     SegmentationScores,
     accuracies,
     confusions,
@@ -221,6 +223,18 @@ def test_a_picture_without_truth_counts_nowhere() -> None:
     assert one is not None
     assert other is not None
     assert one.iou.tolist() == other.iou.tolist()
+
+
+def test_the_mean_loss_leaves_pictures_without_truth_out() -> None:
+    mask = torch.zeros(4, 3, 3, dtype=torch.int64)
+    mask[1] = 255
+    mask[2, 1:] = 255  # one row of truth is enough
+    mean = MeanOverMasks("losses")
+    mean.update({"losses": torch.tensor([1.0, 0.0, 2.0, 6.0])}, {"mask": mask})
+    mean.update({"losses": torch.zeros(1)}, {"mask": mask[1:2]})
+    assert mean.compute() == 3
+    with pytest.raises(DataError, match="`losses` cannot be measured"):
+        mean.update({}, {})
 
 
 def test_nothing_measured_is_nan() -> None:

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from zoo.metrics.mean import Mean
+
 IGNORE = 255
 THRESHOLDS = tuple(step / 20 for step in range(1, 20))
 """0.05, 0.10 ... 0.95."""
@@ -200,6 +202,17 @@ def _check(said: Tensor, truth: Tensor, classes: int, ignore: int) -> None:
         wrong = values[(values < 0) | (values >= classes)]
         if len(wrong):
             raise ValueError(f"{what} value {int(wrong[0])}: expected a class from 0 to {classes - 1}; {ignore} in a true mask is no truth")
+
+
+class MeanOverMasks(Mean):
+    """Mean over pictures of `predictions[key]`, shape (B,), without those whose mask has no valid pixel."""
+
+    def update(self, predictions: Mapping[str, Tensor], batch: Mapping[str, Any]) -> None:
+        """Count a batch; see `Mean.update`."""
+        if self.key in predictions:
+            measured = (batch["mask"] != IGNORE).flatten(1).any(1)
+            predictions = {self.key: predictions[self.key][measured]}
+        super().update(predictions, batch)
 
 
 class SegmentationScores(Metric):

@@ -131,10 +131,9 @@ class Segmentation(Task):
         """IoU, Dice and thresholded IoU over pictures, pooled IoU, pixel accuracies, and the mean loss."""
         from torchmetrics import MetricCollection
 
-        from zoo.metrics.mean import Mean
-        from zoo.metrics.segmentation import SegmentationScores
+        from zoo.metrics.segmentation import MeanOverMasks, SegmentationScores
 
-        return MetricCollection({"scores": SegmentationScores(len(self.labels)), "loss": Mean("losses")})
+        return MetricCollection({"scores": SegmentationScores(len(self.labels)), "loss": MeanOverMasks("losses")})
 
     def details(self, metrics: MetricCollection) -> dict[str, Any]:
         """`confusion` (C, C) of all pixels, rows truth; `sweep` of thresholds, None for more than two classes."""
