@@ -184,6 +184,20 @@ def test_setup_cfg_lists_every_package() -> None:
     assert listed == found | {"zoo.recipes"}
 
 
+def test_setup_cfg_lists_every_other_file() -> None:
+    """Style sheets and scripts of pages: a wheel without them draws none."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = {
+        file
+        for package, patterns in config["options.package_data"].items()
+        for pattern in patterns.split(",")
+        for file in (ROOT / package.replace(".", "/")).glob(pattern.strip())
+    }
+    files = {file for file in (ROOT / "zoo").rglob("*") if file.is_file() and file.suffix not in (".py", ".pyc")}
+    assert files and files == {file for file in listed if file.is_relative_to(ROOT / "zoo")}
+
+
 def test_every_dependency_states_its_reason() -> None:
     lines = (
         (ROOT / "setup.cfg")
