@@ -62,6 +62,13 @@ def test_curves_have_the_colour_of_one_axis_and_the_dash_of_the_other() -> None:
     assert [text.get_text() for text in legend.get_texts() if text.get_text() != " "] == ["first", "a", "b", "second", "x", "y"]
 
 
+def test_no_two_lines_of_one_axis_look_alike() -> None:
+    figure = compared_curves({"m": [Curve(str(number), "", [(1, 0.5), (2, 0.6)]) for number in range(12)]}, ("first", ""))
+    (legend,) = figure.legends
+    for lines in (figure.axes[0].lines, [line for line in legend.get_lines() if line.get_linestyle() != "None"]):
+        assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == len(lines) == 12
+
+
 def test_of_very_many_words_the_legend_names_the_first() -> None:
     figure = compared_curves({"m": [Curve(str(number), "", [(1, 0.5)]) for number in range(30)]}, ("first", ""))
     assert [text.get_text() for text in figure.legends[0].get_texts()][-2:] == ["11", "and 18 more"]

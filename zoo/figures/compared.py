@@ -15,7 +15,8 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from zoo.figures.style import COLOURS, FAINT, INK, SOFT, WIDTH, dress, new_figure, note_figure, plain, with_style
 
 Point = tuple[float, float]
-_DASHES: tuple[Literal["solid"] | tuple[int, tuple[float, ...]], ...] = (
+Dash = Literal["solid"] | tuple[int, tuple[float, ...]]
+_DASHES: tuple[Dash, ...] = (
     "solid",
     (0, (5, 1.5)),
     (0, (1.2, 1.2)),
@@ -63,12 +64,11 @@ def compared_curves(
         axes.set_title(plain(title, 40))
         for curve in curves:
             epochs, values = zip(*((epoch, value if math.isfinite(value) else math.nan) for epoch, value in curve.points), strict=True)
-            style = _DASHES[dashes.index(curve.dash) % len(_DASHES)]
             axes.plot(
                 epochs,
                 values,
                 color=_colour(colours, curve.colour),
-                linestyle=style,
+                linestyle=_dash(dashes, curve.dash) if len(dashes) > 1 else _dash_of_colour(colours, curve.colour),
                 linewidth=1.5,
                 marker="o" if len(epochs) == 1 else None,
             )
@@ -87,13 +87,23 @@ def _colour(words: Sequence[str], word: str) -> str:
     return COLOURS[list(words).index(word) % len(COLOURS)]
 
 
+def _dash(words: Sequence[str], word: str) -> Dash:
+    return _DASHES[list(words).index(word) % len(_DASHES)]
+
+
+def _dash_of_colour(words: Sequence[str], word: str) -> Dash:
+    """Of lines that differ in colour alone: those of the second round of colours are dashed."""
+    return _DASHES[list(words).index(word) // len(COLOURS) % len(_DASHES)]
+
+
 def _legend(figure: Figure, colours: Sequence[str], dashes: Sequence[str], titles: tuple[str, str]) -> None:
     """Above the panels a column for the colours and, where there are several, one for the dashes; of very many words only the first."""
-    solid, shown = _DASHES[0], _MOST_WORDS
-    groups = [(titles[0], colours, [Line2D([], [], color=_colour(colours, word), linestyle=solid) for word in colours[:shown]])]
-    if len(dashes) > 1:
-        styles = [_DASHES[place % len(_DASHES)] for place in range(len(dashes))]
-        groups.append((titles[1], dashes, [Line2D([], [], color=SOFT, linestyle=style) for style in styles[:shown]]))
+    shown, two = _MOST_WORDS, len(dashes) > 1
+    styles = [_DASHES[0] if two else _dash_of_colour(colours, word) for word in colours]
+    keys = [Line2D([], [], color=_colour(colours, word), linestyle=style) for word, style in zip(colours, styles, strict=True)]
+    groups = [(titles[0], colours, keys[:shown])]
+    if two:
+        groups.append((titles[1], dashes, [Line2D([], [], color=SOFT, linestyle=_dash(dashes, word)) for word in dashes[:shown]]))
     handles, rows = [], max(len(lines) for _, _, lines in groups) + 2
     for title, words, lines in groups:
         for line, word in zip(lines, words, strict=False):
