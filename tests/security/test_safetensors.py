@@ -48,13 +48,13 @@ LIES: dict[str, bytes] = {
         "a pickle, lying shapes, wrong names",
         "`latent.safetensors` of a run, `zoo.load(RUN)`",
         "refused; the sentence names the file",
-        test="tests/test_imagine.py::test_a_damaged_code_space_is_refused_in_a_sentence",
+        test="tests/latent/test_imagine.py::test_a_damaged_code_space_is_refused_in_a_sentence",
     ),
     Sample(
         "a code space of another width than the network's",
         "`zoo edit`, `zoo sample`, of runs and packed files",
         "refused",
-        test="tests/test_imagine.py::test_a_code_space_of_another_width_is_not_used",
+        test="tests/latent/test_imagine.py::test_a_code_space_of_another_width_is_not_used",
     ),
     Sample(
         "names that leave the folder",
