@@ -176,21 +176,23 @@ def test_no_function_of_the_package_shares_a_modules_name() -> None:
     assert not modules & (set(zoo.__all__) - {"__version__"})
 
 
-def test_setup_cfg_lists_every_package() -> None:
+def setup_cfg() -> configparser.ConfigParser:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
-    listed = set(config["options"]["packages"].split())
+    return config
+
+
+def test_setup_cfg_lists_every_package() -> None:
+    listed = set(setup_cfg()["options"]["packages"].split())
     found = {".".join(file.parent.relative_to(ROOT).parts) for file in FILES if file.name == "__init__.py"}
     assert listed == found | {"zoo.recipes"}
 
 
 def test_setup_cfg_lists_every_other_file() -> None:
     """Style sheets and scripts of pages: a wheel without them draws none."""
-    config = configparser.ConfigParser()
-    config.read(ROOT / "setup.cfg")
     listed = {
         file
-        for package, patterns in config["options.package_data"].items()
+        for package, patterns in setup_cfg()["options.package_data"].items()
         for pattern in patterns.split(",")
         for file in (ROOT / package.replace(".", "/")).glob(pattern.strip())
     }

@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cameras import plugged
 from PIL import Image
 
 from zoo.__main__ import run_command
 from zoo.datasets.recorded import Recorded
-from zoo.frames import footage, recording
+from zoo.frames import recording
 from zoo.frames.recording import Record, described
 from zoo.frames.region import Corners
-from zoo.frames.video import Picture, Video, film
+from zoo.frames.video import Picture, film
 
 RATE = 10.0
 os.umask(UMASK := os.umask(0))
@@ -253,10 +254,7 @@ class Camera:
 
 @pytest.fixture
 def camera(monkeypatch: pytest.MonkeyPatch) -> Camera:
-    made = Camera(30)
-    opened: Any = made
-    monkeypatch.setattr(footage, "open_camera", lambda number: nullcontext(Video(opened, f"camera {number}", live=True)))
-    return made
+    return plugged(monkeypatch, Camera(30))
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from cameras import Camera, plugged
 from PIL import Image
 from small import recipe
 from torch import Tensor, nn
@@ -27,9 +27,8 @@ from zoo.datasets.boxes import NONE
 from zoo.datasets.transforms import Preprocess
 from zoo.errors import RecipeError
 from zoo.facts import Facts
-from zoo.frames import detecting, footage
+from zoo.frames import detecting
 from zoo.frames import video as videos
-from zoo.frames.video import Video
 from zoo.model import Model
 from zoo.spec import DataSpec
 from zoo.tasks.task import Task
@@ -401,29 +400,10 @@ def test_ctrl_c_ends_with_whole_files(folder: Path, ctrl_c: Callable[[int], None
     assert sorted(each.name for each in folder.iterdir()) == ["a.avi", "a.json", "a.jsonl", "b.mp4"]
 
 
-class Camera:
-    """What Video asks of OpenCV."""
-
-    SAID: ClassVar[dict[int, float]] = {cv2.CAP_PROP_FPS: 30.0, cv2.CAP_PROP_FRAME_COUNT: -1.0}
-
-    def __init__(self, frames: int) -> None:
-        self.left = frames
-
-    def get(self, key: int) -> float:
-        return self.SAID.get(key, float(SIDE))
-
-    def read(self) -> tuple[bool, Any]:
-        self.left -= 1
-        return self.left >= 0, scene(10, 20)[..., ::-1]
-
-
 @pytest.fixture
 def camera(monkeypatch: pytest.MonkeyPatch) -> Camera:
     """Whatever its number."""
-    made = Camera(1000)
-    capture: Any = made
-    monkeypatch.setattr(footage, "open_camera", lambda number: nullcontext(Video(capture, f"camera {number}", live=True)))
-    return made
+    return plugged(monkeypatch, Camera(1000, scene(10, 20)))
 
 
 def test_ctrl_c_is_how_a_camera_ends(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from zoo.errors import ZooError, shown
+from zoo.progress import say
 
 
 @contextmanager
@@ -46,6 +49,38 @@ def growing(path: Path) -> Iterator[IO[str]]:
     """A text file, whole or not at all; each line goes out at once. Names that are no UTF-8 keep their bytes."""
     with whole(path) as partial, partial.open("w", encoding="utf-8", errors="surrogateescape", newline="", buffering=1) as file:
         yield file
+
+
+@contextmanager
+def growing_rows(path: Path, header: Sequence[str]) -> Iterator[Callable[[Sequence[object]], None]]:
+    """What adds a row to a CSV file, whole or not at all; says at the end how many there are."""
+    count = 0
+    with growing(path) as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(header)
+
+        def add(row: Sequence[object]) -> None:
+            nonlocal count
+            table.writerow(row)
+            count += 1
+
+        yield add
+    say(f"wrote {count} rows to {path}")
+
+
+@contextmanager
+def growing_lines(path: Path) -> Iterator[Callable[[Mapping[str, object]], None]]:
+    """What adds a JSON object as a line to a file, whole or not at all; says at the end how many there are."""
+    count = 0
+    with growing(path) as file:
+
+        def add(line: Mapping[str, object]) -> None:
+            nonlocal count
+            file.write(json.dumps(line) + "\n")
+            count += 1
+
+        yield add
+    say(f"wrote {count} lines to {path}")
 
 
 def _flush(path: Path) -> None:

@@ -23,8 +23,6 @@ from zoo.train import train
 
 SEEDS = (0, 1, 2)
 SHARED = ("size", "fit", "crop", "root", "workers")
-
-
 VIEWS = {"flip": ["flip"], "flip_and_zoom": ["flip", "zoom"]}
 
 
@@ -73,9 +71,10 @@ def main() -> None:
     splits, words = f"split seeds 0-{arguments.splits - 1}", " ".join(arguments.changes)
     note = f"274 real cut-outs in 8 classes, mean over {splits}, members' seeds 0-2 {words}".strip()
     for name, values in found.items():
-        print(f"test/accuracy_{name} {statistics.mean(values):.4f}")
+        mean = statistics.mean(values)
+        print(f"test/accuracy_{name} {mean:.4f}")
         if arguments.write:
-            bench.append("image_folder", "real", f"test/accuracy_{name}", statistics.mean(values), seconds, note)
+            bench.append("image_folder", "real", f"test/accuracy_{name}", mean, seconds, note)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from cameras import Camera, plugged
 from PIL import Image
 from small import recipe
 from torch import Tensor, nn
@@ -21,10 +22,10 @@ from torch import Tensor, nn
 from zoo.__main__ import run_command
 from zoo.facts import Facts
 from zoo.figures.label import labelled
-from zoo.frames import footage, live
+from zoo.frames import live
 from zoo.frames import video as videos
 from zoo.frames.smoothing import Shown
-from zoo.frames.video import Frame, Picture, Video
+from zoo.frames.video import Frame, Picture
 from zoo.frames.window import window
 from zoo.model import Model
 from zoo.spec import DataSpec
@@ -284,29 +285,10 @@ def test_a_model_without_classes_says_what_it_offers(
 # ---------------------------------------------------------------- cameras and windows
 
 
-class Camera:
-    """What Video asks of OpenCV: so many red frames."""
-
-    SAID: ClassVar[dict[int, float]] = {cv2.CAP_PROP_FPS: 30.0, cv2.CAP_PROP_FRAME_COUNT: -1.0}
-
-    def __init__(self, frames: int) -> None:
-        self.left = frames
-
-    def get(self, key: int) -> float:
-        return self.SAID.get(key, float(SIDE))
-
-    def read(self) -> tuple[bool, Any]:
-        self.left -= 1
-        return self.left >= 0, scene("r")[..., ::-1]
-
-
 @pytest.fixture
 def camera(monkeypatch: pytest.MonkeyPatch) -> Camera:
     """Whatever its number."""
-    made = Camera(1000)
-    capture: Any = made
-    monkeypatch.setattr(footage, "open_camera", lambda number: nullcontext(Video(capture, f"camera {number}", live=True)))
-    return made
+    return plugged(monkeypatch, Camera(1000, scene("r")))
 
 
 class Screen:

@@ -150,7 +150,7 @@ def test_first_losses_are_those_on_file(name: str) -> None:
         expected = [float(row["loss"]) for row in csv.DictReader(file)]
     assert len(expected) == FIRST
     # What two players make of each other's last bits grows faster: other processors were 0.1 % off after five steps.
-    assert first_losses(name) == pytest.approx(expected, rel=1e-2 if "\n  players:\n" in TEXTS[name] else 1e-3)
+    assert first_losses(name) == pytest.approx(expected, rel=1e-2 if read(name).train.players else 1e-3)
 
 
 @pytest.mark.parametrize("name", TRAINABLE)

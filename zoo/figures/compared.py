@@ -99,9 +99,8 @@ def _dash_of_colour(words: Sequence[str], word: str) -> Dash:
 def _legend(figure: Figure, colours: Sequence[str], dashes: Sequence[str], titles: tuple[str, str]) -> None:
     """Above the panels a column for the colours and, where there are several, one for the dashes; of very many words only the first."""
     shown, two = _MOST_WORDS, len(dashes) > 1
-    styles = [_DASHES[0] if two else _dash_of_colour(colours, word) for word in colours]
-    keys = [Line2D([], [], color=_colour(colours, word), linestyle=style) for word, style in zip(colours, styles, strict=True)]
-    groups = [(titles[0], colours, keys[:shown])]
+    styles = {word: _DASHES[0] if two else _dash_of_colour(colours, word) for word in colours[:shown]}
+    groups = [(titles[0], colours, [Line2D([], [], color=_colour(colours, word), linestyle=style) for word, style in styles.items()])]
     if two:
         groups.append((titles[1], dashes, [Line2D([], [], color=SOFT, linestyle=_dash(dashes, word)) for word in dashes[:shown]]))
     handles, rows = [], max(len(lines) for _, _, lines in groups) + 2

@@ -5,7 +5,6 @@ Each writer is a context manager that gives what takes one picture after the oth
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import numpy as np
 from zoo.cells import guarded
 from zoo.errors import shown
 from zoo.frames.video import Picture, film
-from zoo.partial import growing, whole
+from zoo.partial import growing, growing_lines, growing_rows, whole
 from zoo.progress import say
 
 if TYPE_CHECKING:
@@ -57,36 +56,26 @@ def printed() -> Iterator[Write]:
 @contextmanager
 def rows(path: Path, where: Sequence[str]) -> Iterator[Write]:
     """CSV with a row a box."""
-    count = 0
-    with growing(path) as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow([*where, *COLUMNS])
+    with growing_rows(path, [*where, *COLUMNS]) as add:
 
         def write(seen: Seen, found: Detections) -> None:
-            nonlocal count
             names = [no_formula(value) if isinstance(value, str) else value for value in seen.where.values()]
             for label, score, corners in _boxes(found):
-                table.writerow([*names, guarded(label), f"{score:.6f}", *(f"{value:.2f}" for value in corners)])
-                count += 1
+                add([*names, guarded(label), f"{score:.6f}", *(f"{value:.2f}" for value in corners)])
 
         yield write
-    say(f"wrote {count} rows to {path}")
 
 
 @contextmanager
 def json_lines(path: Path) -> Iterator[Write]:
     """A JSON object a line and picture: what it is called, `boxes` as left, top, right, bottom, `labels` and `scores`."""
-    count = 0
-    with growing(path) as file:
+    with growing_lines(path) as add:
 
         def write(seen: Seen, found: Detections) -> None:
-            nonlocal count
             labels, scores, boxes = zip(*_boxes(found), strict=True) if found.labels else ((), (), ())
-            file.write(json.dumps({**seen.where, "boxes": boxes, "labels": labels, "scores": scores}) + "\n")
-            count += 1
+            add({**seen.where, "boxes": boxes, "labels": labels, "scores": scores})
 
         yield write
-    say(f"wrote {count} lines to {path}")
 
 
 @contextmanager

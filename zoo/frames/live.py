@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import csv
 import io
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
@@ -27,7 +26,7 @@ from zoo.frames.video import Frame, Picture, Video, film
 from zoo.frames.watch import watch
 from zoo.frames.window import ENDS, Window, window
 from zoo.model import Model, Prediction
-from zoo.partial import growing
+from zoo.partial import growing_lines, growing_rows
 from zoo.progress import say
 from zoo.tasks.task import Classifies
 
@@ -184,40 +183,24 @@ def _printed(labels: Sequence[str]) -> Iterator[Write]:
 @contextmanager
 def _rows(path: Path, labels: Sequence[str]) -> Iterator[Write]:
     """CSV with a row a frame; the label is empty where none is shown."""
-    count = 0
-    with growing(path) as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(("frame", "seconds", "label", "score"))
+    with growing_rows(path, ("frame", "seconds", "label", "score")) as add:
 
         def write(frame: Frame, said: Shown) -> None:
-            nonlocal count
             label = "" if said.label is None else guarded(labels[said.label])
-            table.writerow((frame.number, f"{frame.seconds:.3f}", label, f"{said.score:.6f}"))
-            count += 1
+            add((frame.number, f"{frame.seconds:.3f}", label, f"{said.score:.6f}"))
 
         yield write
-    say(f"wrote {count} rows to {path}")
 
 
 @contextmanager
 def _json_lines(path: Path, labels: Sequence[str]) -> Iterator[Write]:
     """A JSON object a line and frame: `frame`, `seconds`, `label` (null where none is shown), `score`, and `scores`, the averages."""
-    count = 0
-    with growing(path) as file:
+    with growing_lines(path) as add:
 
         def write(frame: Frame, said: Shown) -> None:
-            nonlocal count
             label = None if said.label is None else labels[said.label]
             scores = dict(zip(labels, np.round(said.probabilities, 6).tolist(), strict=True))
-            line = {
-                "frame": frame.number,
-                "seconds": round(frame.seconds, 3),
-                "label": label,
-                "score": round(said.score, 6),
-                "scores": scores,
-            }
-            file.write(json.dumps(line) + "\n")
-            count += 1
+            seconds, score = round(frame.seconds, 3), round(said.score, 6)
+            add({"frame": frame.number, "seconds": seconds, "label": label, "score": score, "scores": scores})
 
         yield write
-    say(f"wrote {count} lines to {path}")

@@ -208,10 +208,11 @@ class MeanOverMasks(Mean):
     """Mean over pictures of `predictions[key]`, shape (B,), without those whose mask has no valid pixel."""
 
     def update(self, predictions: Mapping[str, Tensor], batch: Mapping[str, Any]) -> None:
-        """Count a batch; see `Mean.update`."""
+        """Count a batch, without waiting for the device; see `Mean.update`."""
         if self.key in predictions:
-            measured = (batch["mask"] != IGNORE).flatten(1).any(1)
-            predictions = {self.key: predictions[self.key][measured]}
+            empty = (batch["mask"] == IGNORE).flatten(1).all(1)
+            predictions = {self.key: predictions[self.key].masked_fill(empty, 0)}
+            self.count -= empty.sum()
         super().update(predictions, batch)
 
 

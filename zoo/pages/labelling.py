@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,7 @@ def page(title: str, labels: Sequence[str], asked: Sequence[Asked], before: Sequ
         "before": list(before),
         "pictures": pictures,
     }
-    style, script = (resources.files("zoo.pages").joinpath(file).read_text(encoding="utf-8") for file in ("labelling.css", "labelling.js"))
+    style, script = (Path(__file__).with_suffix(suffix).read_text(encoding="utf-8") for suffix in (".css", ".js"))
     data = json.dumps(facts).replace("<", "\\u003c")  # no name can end the script
     body = tag(
         "main",
