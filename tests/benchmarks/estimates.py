@@ -2,7 +2,7 @@
 
     python tests/benchmarks/estimates.py [RECIPE ...] [--steps 60] [--write] [--change key=value ...]
 
-For each recipe one process estimates and another trains two epochs of drawn data without an estimate before, by the recipe's engine,
+For each recipe one process draws the pictures, one estimates and one trains two epochs without an estimate before, by the recipe's engine,
 with validation and saving. Memory is measured from just before the training, with network and data in place, to its end: on the CPU by
 how much the peak of the resident size (VmHWM) is above the size before, without the processes that read; on a GPU
 `torch.cuda.max_memory_allocated`. Seconds are those of the last epoch's row of the history, training and validation; where `--steps`
@@ -30,6 +30,12 @@ from zoo.run import Run
 
 RECIPES = ("simpsons_mobilenetv2", "mpii_se_resnet18", "ph2_unet", "mnist_vae", "faces_dcgan_64")
 TARGETS = {"memory": 0.25, "seconds": 0.5}
+
+
+def drawn(recipe: Recipe) -> dict[str, float]:
+    """Nothing but the pictures: a process that drew them has memory at hand that one which finds them must ask for."""
+    build.loaders(build.source(recipe), recipe)
+    return {}
 
 
 def predicted(recipe: Recipe) -> dict[str, float]:
@@ -60,12 +66,15 @@ def measured(recipe: Recipe) -> dict[str, float]:
     return {"memory": peak, "seconds": seconds, "cores": (time.process_time() - used) / taken, "taken": taken}
 
 
+SIDES = {"draw": drawn, "estimate": predicted, "train": measured}
+
+
 def alone(side: str, name: str, changes: list[str]) -> dict[str, float]:
     """What a process of its own finds."""
     command = [sys.executable, __file__, name, "--alone", side, *(word for change in changes for word in ("--change", change))]
     with tempfile.TemporaryDirectory() as home:
         environment = os.environ | {"ZOO_HOME": home}
-        environment.setdefault("ZOO_DATA", os.path.join(tempfile.gettempdir(), "zoo_estimates"))  # drawn once for both processes
+        environment.setdefault("ZOO_DATA", os.path.join(tempfile.gettempdir(), "zoo_estimates"))  # drawn once for all processes
         done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -75,7 +84,7 @@ def alone(side: str, name: str, changes: list[str]) -> dict[str, float]:
 
 def compare(name: str, changes: list[str], write: bool) -> None:
     """A recipe's lines."""
-    before, after = (alone(side, name, changes) for side in ("estimate", "train"))
+    _, before, after = (alone(side, name, changes) for side in SIDES)
     tried = f"estimated in {before['taken']:.1f} s with up to {before['tried']:.0f} pictures, trained in {after['taken']:.0f} s"
     print(f"{name}: {tried}; cores {before['cores']:.2f} and {after['cores']:.2f}")
     for what, unit, scale in (("memory", "MB", 1e6), ("seconds", "s", 1.0)):
@@ -95,11 +104,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60, help="most steps of a training")
     parser.add_argument("--change", action="append", default=[], metavar="key=value", help="of all recipes")
     parser.add_argument("--write", action="store_true", help="append to docs/results.csv")
-    parser.add_argument("--alone", choices=("estimate", "train"), help=argparse.SUPPRESS)
+    parser.add_argument("--alone", choices=SIDES, help=argparse.SUPPRESS)
     given: Any = parser.parse_args()
     if given.alone:
-        side = predicted if given.alone == "estimate" else measured
-        print(json.dumps(side(Recipe.read(given.recipes[0], given.change))))
+        print(json.dumps(SIDES[given.alone](Recipe.read(given.recipes[0], given.change))))
         return
     changes = ["data.synthetic=always", "train.epochs=2", f"train.max_steps={given.steps}", *given.change]
     for name in given.recipes:
