@@ -359,7 +359,15 @@ def test_recipes_of_the_current_folder_come_first(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (185, "3 min 05 s"), (3599.9, "1 h 00 min"), (7805, "2 h 10 min")],
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (3599.9, "1 h 00 min"),
+        (7805, "2 h 10 min"),
+        (float("inf"), "inf s"),
+    ],
 )
 def test_clock(seconds: float, said: str) -> None:
     assert clock(seconds) == said

@@ -249,7 +249,7 @@ def test_a_number_from_the_part_that_chose_the_epoch_is_called_optimistic(tmp_pa
     tested = page(make_run(tmp_path / "b", **metrics)).text
     assert "an optimistic number" not in tested
     assert "test/accuracy" in tested
-    assert "Best epoch 1 of 2, 1 min." in tested
+    assert "Best epoch 1 of 2, 1 min 15 s." in tested
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_costs_are_said_as_far_as_they_are_known(tmp_path: Path) -> None:
     costs: dict[str, Any] = {"megabytes": 8.94, "milliseconds": 21.34, "parameters": 2_230_277, "macs": 312_900_000}
     text = page(make_run(tmp_path / "a", **costs, train_seconds=150.0, peak_megabytes=812.3)).text
     assert "Weights of 8.9 MB (2.23 M parameters); one picture takes 21.3 ms on the machine that trained and 313 M multiply-" in text
-    assert "Training alone took 2 min and at most 812 MB of memory." in text
+    assert "Training alone took 2 min 30 s and at most 812 MB of memory." in text
     older = page(make_run(tmp_path / "b", megabytes=8.94, milliseconds=21.34, macs="<b>", peak_megabytes=None)).text
     assert "Weights of 8.9 MB; one picture takes 21.3 ms on the machine that trained." in older and "memory" not in older
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -73,6 +74,8 @@ def track(items: Iterable[T], title: str, total: int, unit: str = "it") -> Itera
 
 def clock(seconds: float) -> str:
     """Seconds as people say them: `48 s`, `3 min 05 s`, `2 h 10 min`."""
+    if not math.isfinite(seconds):
+        return f"{seconds} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -35,7 +35,6 @@ from zoo.pages.markup import (
     breakable,
     details,
     drawn_badge,
-    duration,
     embedded,
     is_number,
     pairs,
@@ -45,6 +44,7 @@ from zoo.pages.markup import (
     table_of,
     tag,
 )
+from zoo.progress import clock
 
 _COLLAPSE_FROM = 60  # rows of a table
 _MOST_ROWS = 5000
@@ -344,7 +344,7 @@ def _caution(kept: _Kept) -> Markup:
     said = []
     best = kept.metrics.get("best_epoch", _best_epoch(kept))
     if is_number(best):
-        said.append(f"Best epoch {as_text(best)} of {as_text(epochs)}{f', {duration(seconds)}' if is_number(seconds) else ''}.")
+        said.append(f"Best epoch {as_text(best)} of {as_text(epochs)}{f', {clock(seconds)}' if is_number(seconds) else ''}.")
     said += _costs(kept.metrics)
     if is_number(kept.metrics.get(metric)) and not any(name.startswith("test/") for name in kept.metrics):
         said.append(f"Measured on the pictures of “{metric.partition('/')[0]}”, which also chose {_chosen(kept)}: an optimistic number.")
@@ -378,7 +378,7 @@ def _costs(metrics: Mapping[str, Any]) -> list[str]:
         work = f" and {amount(macs)} multiply-accumulates" if is_number(macs) else ""
         said.append(f"Weights of {size:,.1f} MB{counted}; one picture takes {wait:,.1f} ms on the machine that trained{work}.")
     if is_number(taken) and is_number(memory):
-        said.append(f"Training alone took {duration(taken)} and at most {memory:,.0f} MB of memory.")
+        said.append(f"Training alone took {clock(taken)} and at most {memory:,.0f} MB of memory.")
     return said
 
 

@@ -89,7 +89,7 @@ def rows(table: str) -> list[list[str]]:
 def test_one_table_tells_what_settings_reach_and_cost(drawn: Drawn) -> None:
     table = tables.results(drawn)
     assert heads(table) == ["setting", "val/f1_macro", "test/f1_macro", "test/accuracy", "training", "a picture", "memory"]
-    assert rows(table)[0] == ["sampler", "0.881 ± 0.101", "0.881 ± 0.101", "0.901 ± 0.101", "1 min", "21.3 ms", "813 MB"]
+    assert rows(table)[0] == ["sampler", "0.881 ± 0.101", "0.881 ± 0.101", "0.901 ± 0.101", "1 min 15 s", "21.3 ms", "813 MB"]
     assert "Equal in all: parameters 2.23 M, MACs 313 M, epochs 2." in table
     assert "Training: without the measuring after each epoch." in table and "MACs: multiply" not in table
     assert 'data-value="75.0"' in table, "sorted by seconds, not by words"

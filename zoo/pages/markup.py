@@ -195,11 +195,3 @@ def amount(value: float) -> str:
     power = min(int(exponent) // 3, 4)
     places = int(exponent) - 3 * power
     return f"{float(digits) * 10**places:.{max(0, 2 - places)}f} {' kMGT'[power]}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as `48 s`, `5 min`, `2 h 10 min`."""
-    if not math.isfinite(seconds) or seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from zoo import facts
 from zoo.files import write_bytes
 from zoo.pages import markup
-from zoo.pages.markup import Markup, as_text, breakable, details, drawn_badge, duration, embedded, section, tag
+from zoo.pages.markup import Markup, as_text, breakable, details, drawn_badge, embedded, section, tag
+from zoo.progress import clock
 from zoo.report import reference_item
 from zoo.studies import outcomes, tables
 from zoo.studies.classes import balances
@@ -142,7 +143,7 @@ def _count(drawn: Drawn) -> str:
     }
     rest = "".join(f", {count} {word}" for word, count in missing.items() if count)
     seeds = f"seeds {', '.join(map(str, study.seeds))}" if len(study.seeds) > 1 else f"seed {study.seeds[0]}"
-    return f"{states.count('finished')} of {total} cells finished{rest}; {seeds}; {duration(seconds)} of training."
+    return f"{states.count('finished')} of {total} cells finished{rest}; {seeds}; {clock(seconds)} of training."
 
 
 # ---------------------------------------------------------------- figures

@@ -7,7 +7,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from zoo.pages.markup import Markup, amount, as_text, breakable, details, duration, fixed, is_number, section, table_of, tag
+from zoo.pages.markup import Markup, amount, as_text, breakable, details, fixed, is_number, section, table_of, tag
+from zoo.progress import clock
 from zoo.studies import outcomes
 from zoo.studies.classes import MOST_SETTINGS, PerClass, per_class
 from zoo.studies.drawn import Drawn
@@ -140,7 +141,7 @@ def _written(value: float, name: str) -> str:
     if "/" in name:
         return fixed(value, 4 if abs(value) < 10 else 3)
     if name in ("seconds", "train_seconds"):
-        return duration(value)
+        return clock(value)
     if name == "milliseconds":
         return f"{value:,.1f} ms"
     if name in ("megabytes", "peak_megabytes"):
