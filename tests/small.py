@@ -84,7 +84,7 @@ class Memory:
         self.batches = samples // batch_size
         self.workers = 0
         self.source = SimpleNamespace(root=Path("memory"))
-        self.spec = SimpleNamespace(labels=LABELS)
+        self.spec = spec()
         self.drawn: list[tuple[int, int]] = []
 
     def batch(self, rows: Tensor) -> Batch:

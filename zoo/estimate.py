@@ -164,7 +164,7 @@ class Trial:
 
     def __init__(self, task: Task, data: Loaders, recipe: Recipe, device: torch.device) -> None:
         train, self.device = recipe.train, device
-        self.precision, self.layout = train.precision, memory_format(train.channels_last, device)
+        self.precision, self.layout = train.precision, memory_format(train.channels_last, device, data.spec.size)
         on_cpu = copy.deepcopy(task)
         self.memory = Memory(device)  # on the CPU the weights are there before a training begins
         registry.load("engines", train.engine)  # its libraries are not

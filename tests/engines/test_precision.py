@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from zoo import registry
 from zoo.engines.engine import Engine
-from zoo.engines.fit import Fit, StoppedError
+from zoo.engines.fit import Fit, StoppedError, memory_format
 from zoo.evaluate import evaluate
 from zoo.run import Run
 from zoo.tasks.classification import Classification
@@ -193,9 +193,24 @@ def test_channels_last_is_used_and_files_are_contiguous(seen: Seen, name: str) -
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_on_the_cpu_pictures_stay_as_they_are_by_default(seen: Seen, name: str) -> None:
+def test_on_the_cpu_small_pictures_stay_as_they_are_by_default(seen: Seen, name: str) -> None:
     trained(name)
     assert seen.layouts == {False}
+
+
+@pytest.mark.parametrize(
+    ("wish", "device", "size", "last"),
+    [
+        ("auto", "cpu", (96, 200), True),
+        ("auto", "cpu", (200, 95), False),
+        ("auto", "cuda", (32, 32), True),
+        (True, "cpu", (32, 32), True),
+        (False, "cuda", (224, 224), False),
+        (False, "cpu", (224, 224), False),
+    ],
+)
+def test_the_layout_is_chosen_by_device_and_size(wish: bool | str, device: str, size: tuple[int, int], last: bool) -> None:
+    assert memory_format(wish, torch.device(device), size) is (torch.channels_last if last else torch.contiguous_format)
 
 
 # ---------------------------------------------------------------- compiler
