@@ -20,7 +20,7 @@ from small import task as small_task
 from trained import CHANGES, pictures
 
 import zoo
-from zoo import build, packing
+from zoo import build, ensembles, packing
 from zoo.__main__ import run_command
 from zoo.engines import combine
 from zoo.errors import RecipeError, ZooError
@@ -30,7 +30,7 @@ from zoo.ranks import Ranks
 from zoo.recipe import Recipe
 from zoo.run import Run
 from zoo.tasks.ensemble import Ensemble, Network
-from zoo.tasks.task import Examples
+from zoo.tasks.task import Examples, Task
 from zoo.train import train
 
 __all__ = ["pictures"]
@@ -118,10 +118,41 @@ def test_its_run_names_the_members_runs(members: Path, home: Path) -> None:
     assert len(run.recipe.to_dict()["task"]["recipes"]) == 2
 
 
+def test_of_its_members_it_keeps_what_their_networks_hang_on(members: Path, home: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(home / "runs" / "image_folder" / "b", tmp_path / "elsewhere"))
+    task = ensembles.settled(Recipe.read(members, [f"task.members=[{folder}, image_folder:a@2]"])).to_dict()["task"]
+    assert task["members"] == [str(folder), "image_folder:a@2"], "another run of this name may be among ours"
+    assert [set(json.loads(text)) for text in task["recipes"]] == [{"question", "data", "backbone", "task"}] * 2
+
+
+def test_as_many_members_as_are_promised() -> None:
+    ensembles._refuse_number(["a"] * 64)
+    with pytest.raises(RecipeError, match="65 models"):
+        ensembles._refuse_number(["a"] * 65)
+
+
+def test_what_is_cut_off_matters_where_something_is_cut_off() -> None:
+    whole, middle = (Recipe.read("image_folder", [f"data.crop={crop}"]) for crop in (1.0, 0.5))
+    with pytest.raises(RecipeError, match=r"m was trained with data\.crop=1\.0, and this ensemble has 0\.5"):
+        ensembles._refuse_other_view(whole, middle, "m")
+    ensembles._refuse_other_view(whole.changed(["data.fit=squash"]), middle.changed(["data.fit=squash"]), "m")
+
+
+@pytest.mark.parametrize(
+    ("change", "seats"),
+    [("train.lr=0.5", [[0, 1]]), ("data.size=24", [[0], [1]]), ("task.dropout=0.5", [[0], [1]]), ("backbone=resnet34", [[0], [1]])],
+)
+def test_members_of_one_architecture_sit_together(change: str, seats: list[list[int]]) -> None:
+    recipe = Recipe.read("image_folder", ["data.size=32"])
+    texts = [one.to_yaml() for one in (recipe, recipe.changed([change]))]
+    assert ensembles._seats(texts, joined=True) == seats and ensembles._seats(texts, joined=False) == [[0], [1]]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         (["task.members=[]"], "0 models; expected 1 to 64"),
+        ([f"task.members=[{', '.join(['image_folder:b'] * 65)}]"], "65 models; expected 1 to 64"),
         (["task.members=[image_folder:z]"], "no run 'z'"),
         (["task.members=[image_folder:a@7]"], "epoch 7"),
         (["task.members=[mnist_vae]"], "was not trained here"),
@@ -164,12 +195,13 @@ def test_fitted_weights_are_kept(members: Path) -> None:
     assert "fitted on these very pictures" in (run.folder / "tables" / "index.json").read_text()
 
 
-def test_weights_are_averaged_by_architecture(members: Path, pictures: Path) -> None:
+def test_weights_are_averaged_by_architecture(members: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = train(members, ["task.average=uniform"])
     model = zoo.load(run.folder, device="cpu")
     assert isinstance(model.task, Ensemble) and len(model.task.networks) == 2 and model.task.members[0] == MEMBERS[:2]
     mean = torch.stack([zoo.load(name, device="cpu").task.state_dict()["head.1.weight"] for name in MEMBERS[:2]]).mean(0)
     assert torch.equal(model.task.state_dict()["networks.0.head.1.weight"], mean)
+    assert "ensemble: image_folder:a@1 0.50, image_folder:b 0.50" in capsys.readouterr().err
 
 
 def test_batch_statistics_of_a_mean_are_measured(members: Path) -> None:
@@ -262,8 +294,10 @@ def test_a_member_of_other_labels_is_refused(members: Path, monkeypatch: pytest.
 
 
 def pair(size: tuple[int, int] = (8, 8), **options: Any) -> Ensemble:
-    """Two networks; the second was trained at this size."""
+    """Two networks that are sure of what they say; the second was trained at this size."""
     networks = [Network(small_task(seed=seed), its, (name,)) for seed, its, name in ((1, (8, 8), "a"), (2, size, "b"))]
+    for network in networks:
+        torch.nn.init.normal_(network.task.get_parameter("head.1.weight"), std=5)
     return Ensemble(small_spec(), networks, ("a", "b"), **options).eval()
 
 
@@ -335,6 +369,30 @@ def test_a_list_of_models_that_do_not_go_together_is_refused(members: Path, tmp_
         zoo.load([MEMBERS[0], other], device="cpu")
 
 
+def test_what_a_list_cannot_hold_is_refused(members: Path) -> None:
+    first, second = (zoo.load(name, device="cpu") for name in (MEMBERS[0], MEMBERS[2]))
+    with pytest.raises(RecipeError, match=r"\(ensemble\): an ensemble is made of classifiers that are none themselves"):
+        ensembles.together([first, ensembles.together([first, second])])
+    second.recipe = second.recipe.changed(["data.fit=squash"])
+    with pytest.raises(RecipeError, match=r"was trained with data\.fit=squash, and this ensemble has crop"):
+        ensembles.together([first, second])
+    second.recipe, second.task = first.recipe, Task()
+    with pytest.raises(RecipeError, match="an ensemble is made of classifiers"):
+        ensembles.together([first, second])
+
+
+def test_what_is_known_of_a_list_is_what_is_known_of_all(members: Path) -> None:
+    first, second = (zoo.load(name, device="cpu") for name in (MEMBERS[0], MEMBERS[2]))
+    first.metrics, second.metrics = {"synthetic": False}, {"synthetic": True}
+    first.split, second.split = {"fingerprint": "1", "train": ["a", "b"]}, {"fingerprint": "2", "train": ["b", "c"]}
+    both = ensembles.together([first, second])
+    assert both.metrics == {"synthetic": True}
+    assert first.recipe.expect.synthetic and not both.recipe.expect.synthetic, "what one should reach is not promised of all"
+    assert both.split == {"fingerprint": "of several splits", "train": ["a", "b", "c"]}
+    second.split = {"fingerprint": "2"}
+    assert ensembles.together([first, second]).split == {"fingerprint": "of several splits"}, "what one was trained on is not known"
+
+
 def test_pictures_that_any_member_was_trained_on_are_leaks(members: Path) -> None:
     train("image_folder", [*CHANGES, "split.val=0.3", "split.seed=3", "train.max_steps=2"]).folder.rename(
         members.parent.parent / "runs" / "image_folder" / "c"
@@ -388,6 +446,7 @@ def test_a_strangers_recipes_are_checked(members: Path, tmp_path: Path) -> None:
         ([inner, *texts[1:]], "an ensemble itself"),
         ([texts[0].replace("test_resnet", "os.system"), *texts[1:]], "os.system"),
         (["{", *texts[1:]], "task.recipes"),
+        ([json.dumps(json.loads(texts[0]) | {"task": {"name": "autoencoder"}}), *texts[1:]], r"\(autoencoder\) predicts no classes"),
         (texts[:2], "2 for 3 members"),
     ]
     for number, (changed, words) in enumerate(cases):
