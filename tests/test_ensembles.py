@@ -204,9 +204,13 @@ def test_weights_are_averaged_by_architecture(members: Path, capsys: pytest.Capt
     assert "ensemble: image_folder:a@1 0.50, image_folder:b 0.50" in capsys.readouterr().err
 
 
-def test_batch_statistics_of_a_mean_are_measured(members: Path) -> None:
+def test_batch_statistics_of_a_mean_are_measured(members: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are those of the mean network on the training pictures, not the mean of two networks' statistics."""
+    training: list[bool] = []
+    average = combine._average
+    monkeypatch.setattr(combine, "_average", lambda network, *given: training.append(network.training) or average(network, *given))
     model = zoo.load(train(members, ["task.average=uniform"]).folder, device="cpu")
+    assert training == [False], "nothing is dropped meanwhile"
     name = "networks.0.backbone.net.conv1.1.running_mean"
     found = model.task.state_dict()
     means = [zoo.load(name_, device="cpu").task.state_dict()["backbone.net.conv1.1.running_mean"] for name_ in MEMBERS[:2]]
