@@ -25,6 +25,7 @@ from zoo.metrics import knn, linear_probe
 from zoo.model import load
 from zoo.recipe import Recipe
 from zoo.run import Run
+from zoo.spec import DataSpec
 from zoo.tasks.task import Task
 
 __all__ = ["run"]
@@ -76,14 +77,15 @@ def test_a_run_keeps_its_probes(run: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_probes_are_replaced_and_other_tables_stay(run: Path) -> None:
-    rewrite(run / "metrics.json", lambda metrics: metrics | {"val/knn_7_accuracy": 0.5, "val/knnish": 1.0})
+    earlier = ("val/knn_7_accuracy", "other/knn_accuracy", "other/linear_probe_f1_macro")
+    rewrite(run / "metrics.json", lambda metrics: metrics | dict.fromkeys(earlier, 0.5) | {"val/knnish": 1.0})
     tables = json.loads((run / "tables" / "index.json").read_text())
     for _ in range(2):
         assert run_command("probe", [str(run)]) == 0
     found = json.loads((run / "tables" / "index.json").read_text())
     assert found[:-1] == tables and found[-1]["file"] == "probes.csv"
     metrics = Run.read(run).metrics
-    assert "val/knn_7_accuracy" not in metrics and metrics["val/knnish"] == 1.0
+    assert not set(earlier) & set(metrics) and metrics["val/knnish"] == 1.0
     with (run / "tables" / "probes.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows[-1]["probe"].startswith("logistic regression") and rows[-1]["setting"].startswith("C ")
@@ -226,6 +228,15 @@ def test_a_run_or_a_file_of_a_backbones_name_comes_first(home: Path, tmp_path: P
         command._refuse_backbone("resnet50")
 
 
+def test_random_weights_are_the_seeds() -> None:
+    def weights(seed: int) -> torch.Tensor:
+        changes = ["backbone.name=test_resnet", "backbone.pretrained=false", f"seed={seed}"]
+        data: Any = SimpleNamespace(spec=DataSpec(3, (32, 32), ("a", "b"), (1, 1), ()))
+        return next(command.built(Recipe.read("image_folder", changes), data).parameters())
+
+    assert torch.equal(weights(1), weights(1)) and not torch.equal(weights(1), weights(2))
+
+
 def test_weights_are_preferred_where_the_recipe_has_no_backbone() -> None:
     plain = Recipe.read("image_folder", ["backbone.pretrained=torchvision"])
     for recipe, pretrained in ((plain, "torchvision"), (replace(plain, backbone=None), "prefer")):
@@ -306,7 +317,7 @@ def test_the_k_that_was_chosen_comes_first(monkeypatch: pytest.MonkeyPatch) -> N
     data: Any = Few({"train": 12, "val": 6})
     found, notes = probing.probe(embed, data, CPU)
     assert [(one.name, one.setting) for one in found[:4]] == [("knn", "k 5"), ("knn_1", "k 1"), ("knn_5", "k 5"), ("knn_10", "k 10")]
-    assert not any("not searched" in note for note in notes)
+    assert not any("not searched" in note or "learnt from" in note for note in notes)
 
 
 def test_of_one_group_nothing_is_chosen() -> None:
@@ -328,7 +339,7 @@ def test_cells_are_no_formulas(tmp_path: Path) -> None:
 def test_vectors_that_are_no_numbers() -> None:
     data: Any = Few({"train": 12, "val": 6})
     with pytest.raises(ZooError, match=r"train: 6 of 12 pictures have a vector with NaN or infinity, the first is 0\.png"):
-        probing.probe(lambda image: image.flatten(1).log(), data, CPU)
+        probing.probe(lambda image: torch.cat([image.flatten(1).log(), image.flatten(1)], 1), data, CPU)
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
