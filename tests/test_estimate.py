@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from itertools import accumulate
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,6 +22,7 @@ from zoo import build
 from zoo.errors import DataError
 from zoo.estimate import FEW, Cost, Estimate, TooLargeError, Trial, along, described, estimate
 from zoo.memory import Memory
+from zoo.ranks import Ranks
 from zoo.recipe import Recipe
 from zoo.tasks.classification import Classification
 from zoo.tasks.task import Task
@@ -77,6 +80,7 @@ def test_a_line_through_two_costs() -> None:
     assert along(few, more, 6) == more
     assert along(few, more, 2).step == pytest.approx(1.0)
     assert along(more, more, 3).step == pytest.approx(1.0), "one cost alone is all for its pictures"
+    assert along(Cost(2, 0.0, 0.0, 0.1, 0.0), Cost(6, 0.0, 0.0, 2.0, 0.0), 1).step == 0, "nothing takes less than no time"
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, free: int = 10**9, saving: int = 0, scale: float = 1.0) -> list[int]:
@@ -100,7 +104,16 @@ def test_an_epoch_is_its_batches_and_validation(monkeypatch: pytest.MonkeyPatch)
     assert tried == [FEW, FEW, 8]
     assert found.epoch_seconds == pytest.approx(2 * (0.08 + 0.26) + 10 * 0.02 + 0.3 + 0.1)
     assert found.seconds == pytest.approx(6 * found.epoch_seconds)
-    assert (found.batch, found.tried) == (8, 8)
+    assert (found.batch, found.tried, found.gpu) == (8, 8, False)
+
+
+def test_each_process_has_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch)
+    monkeypatch.setattr("zoo.estimate.ranks", lambda: Ranks(0, 3))
+    found = estimated(Kept(batch_size=12), "train.accumulate=2")
+    assert (found.batch, found.step) == (4, 24)
+    assert found.epoch_seconds == pytest.approx((0.04 + 0.18) + 4 * 0.02 + 0.3 + 0.04), "of ten pictures to validate one has four"
+    assert estimated(Kept(batch_size=2)).batch == 1
 
 
 def test_readers_of_their_own_work_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,6 +123,8 @@ def test_readers_of_their_own_work_side_by_side(monkeypatch: pytest.MonkeyPatch)
     scripted(monkeypatch, scale=0.1)
     one = estimated(Kept(batch_size=10, workers=1)).epoch_seconds
     assert one == pytest.approx(2 * 0.1 + 0.4), "reading takes longer"
+    shared = estimated(Kept(batch_size=10, workers=2)).epoch_seconds
+    assert shared == pytest.approx(2 * 0.05 + 0.4), "each of two reads half"
 
 
 def test_as_many_steps_as_wished(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,6 +154,13 @@ def test_the_second_trial_has_what_time_and_memory_allow(monkeypatch: pytest.Mon
     assert tried[-1] == 2 * FEW, "two numbers make a line"
 
 
+@pytest.mark.parametrize(("batch", "expected"), [(2, [FEW, FEW]), (3, [FEW, FEW, 3])])
+def test_no_trial_is_larger_than_the_batch(batch: int, expected: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = scripted(monkeypatch, free=1)
+    estimated(Kept(batch_size=batch))
+    assert tried == expected
+
+
 # ---------------------------------------------------------------- trials do what training does
 
 
@@ -159,6 +181,25 @@ def test_pictures_are_read_as_in_training_and_validation() -> None:
     data = Kept()
     trial(data=data).cost(3)
     assert data.read == [(0, 0, 0), (0, 1, 0), (0, 2, 0), 0, 1, 2], "keys of the sampler are augmented, numbers are not"
+
+
+def test_a_cost_is_what_each_part_of_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = trial()
+    clock = accumulate([0.0, 1.0, 0.0, 2.0, 0.0, 5.0, 0.0, 3.0, 0.0, 4.0])
+    monkeypatch.setattr("zoo.estimate.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    asked: list[str] = []
+    peaks = iter([100, 50])
+    told = SimpleNamespace(begin=lambda: asked.append("begin"), peak=lambda: asked.append("peak") or next(peaks), now=lambda: 30)
+    tried.memory = cast("Any", told)
+    assert tried.cost(3) == Cost(3, 1.0, 2.0, 3.0, 4.0, 100, 50, 30), "of two steps the quicker"
+    assert asked == ["begin", "peak"] * 2
+
+
+def test_of_two_steps_one_updates_where_batches_are_accumulated() -> None:
+    tried = trial("train.optimizer=adam", "train.accumulate=7")
+    tried.cost(2)
+    (player,) = tried.updater.players.values()
+    assert {int(state["step"]) for state in player.optimizer.state.values()} == {1}
 
 
 def test_one_picture_is_enough() -> None:
@@ -214,16 +255,37 @@ def test_the_last_epoch_is_tried(frozen: int, learns: bool) -> None:
 class Watching(Classification):
     """Keeps what its computations happened under."""
 
+    def start_batch(self, number: int) -> None:
+        self.begun = [*getattr(self, "begun", []), number]
+
     def losses(self, batch: Any, player: str) -> dict[str, Tensor]:
-        self.seen = torch.is_autocast_enabled("cpu"), self.training
+        self.seen = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None, self.training
+        self.channels_last = batch["image"].is_contiguous(memory_format=torch.channels_last)
         return super().losses(batch, player)
 
 
-@pytest.mark.parametrize(("precision", "half"), [("bf16", True), ("32", False)])
-def test_precision_is_that_of_training(precision: str, half: bool) -> None:
-    tried = trial(f"train.precision={precision}", task=Watching(spec(), Convolution()))
+@pytest.mark.parametrize(("precision", "half"), [("bf16", torch.bfloat16), ("16", torch.float16), ("32", None)])
+def test_precision_and_batches_are_those_of_training(precision: str, half: torch.dtype | None) -> None:
+    tried = trial(f"train.precision={precision}", task=Watching(spec(), Convolution()).eval())
     tried.cost(2)
-    assert tried.task.seen == (half, True)
+    assert tried.task.seen == (half, True) and tried.task.begun == [0, 1]
+
+
+@pytest.mark.parametrize("wished", [True, False])
+def test_pictures_lie_in_memory_as_in_training(wished: bool) -> None:
+    tried = trial(f"train.channels_last={str(wished).lower()}", task=Watching(spec(), Convolution()))
+    tried.cost(2)
+    assert tried.task.channels_last == wished
+
+
+@pytest.mark.filterwarnings("error")
+def test_nothing_is_said_of_classes_that_two_pictures_do_not_have() -> None:
+    class Doubting(Classification):
+        def predict(self, batch: Any) -> dict[str, Tensor]:
+            warnings.warn("a class has no pictures", stacklevel=1)
+            return super().predict(batch)
+
+    trial(task=Doubting(spec(), Convolution())).cost(2)
 
 
 # ---------------------------------------------------------------- memory
@@ -277,6 +339,13 @@ def test_other_errors_are_not_hidden() -> None:
 
 
 # ---------------------------------------------------------------- in words
+
+
+def test_of_what_learns_nothing_there_is_no_estimate() -> None:
+    class Still(Classification):
+        learns = False
+
+    assert described(Still(spec(), Convolution()), cast("Any", Kept()), recipe()).startswith("none: nothing is learnt")
 
 
 def test_in_words() -> None:

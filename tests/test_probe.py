@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,11 +19,13 @@ from zoo import probe as command
 from zoo import probing
 from zoo.__main__ import run_command
 from zoo.datasets.source import Record
-from zoo.errors import ZooError
+from zoo.errors import RecipeError, ZooError
 from zoo.facts import of_run
 from zoo.metrics import knn, linear_probe
 from zoo.model import load
+from zoo.recipe import Recipe
 from zoo.run import Run
+from zoo.spec import DataSpec
 from zoo.tasks.task import Task
 
 __all__ = ["run"]
@@ -74,14 +77,15 @@ def test_a_run_keeps_its_probes(run: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_probes_are_replaced_and_other_tables_stay(run: Path) -> None:
-    rewrite(run / "metrics.json", lambda metrics: metrics | {"val/knn_7_accuracy": 0.5, "val/knnish": 1.0})
+    earlier = ("val/knn_7_accuracy", "other/knn_accuracy", "other/linear_probe_f1_macro")
+    rewrite(run / "metrics.json", lambda metrics: metrics | dict.fromkeys(earlier, 0.5) | {"val/knnish": 1.0})
     tables = json.loads((run / "tables" / "index.json").read_text())
     for _ in range(2):
         assert run_command("probe", [str(run)]) == 0
     found = json.loads((run / "tables" / "index.json").read_text())
     assert found[:-1] == tables and found[-1]["file"] == "probes.csv"
     metrics = Run.read(run).metrics
-    assert "val/knn_7_accuracy" not in metrics and metrics["val/knnish"] == 1.0
+    assert not set(earlier) & set(metrics) and metrics["val/knnish"] == 1.0
     with (run / "tables" / "probes.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows[-1]["probe"].startswith("logistic regression") and rows[-1]["setting"].startswith("C ")
@@ -110,6 +114,23 @@ def test_other_numbers_than_the_runs_own_are_printed_only(run: Path, change: str
     assert found and ((run / "metrics.json").read_bytes() == before) == bool(reason)
     assert reason in told and ("printed only" in told) == bool(reason)
     assert ("WARNING: this is another split" in told) == change.startswith("split") == ("were trained on" in told)
+
+
+def test_a_run_whose_pictures_are_divided_anew_is_printed_only(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rewrite(run / "split.json", lambda split: split | {"fingerprint": "0" * 64})
+    assert run_command("probe", [str(run)]) == 0
+    assert "printed only: the run keeps the numbers of its own data; here the pictures are divided in another way" in printed(capsys)[1]
+
+
+def test_weights_of_one_epoch_and_files_from_elsewhere_are_no_run(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_at = run.rename(run.with_name("a@1"))
+    found, _ = command._loaded(str(with_at), "cpu")
+    assert found is not None and found.folder == with_at
+    asked: list[str] = []
+    monkeypatch.setattr("zoo.model.load", lambda what, device: asked.append(what))
+    for what in ("image_folder@2", "https://there/a.zoo"):
+        assert command._loaded(what, "cpu") == (None, None)
+    assert asked == ["image_folder@2", "https://there/a.zoo"]
 
 
 def test_a_packed_file_is_printed_only(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,7 +167,7 @@ def test_a_random_backbone_is_no_result(tmp_path: Path, capsys: pytest.CaptureFi
     assert "WARNING: RANDOM NETWORK: test_resnet has random weights" in said.err
     assert all(line.endswith("(random network)") for line in said.out.splitlines()) and "val/knn_10_accuracy" in said.out
     with (tmp_path / "a.csv").open(newline="") as file:
-        assert {row["weights"] for row in csv.DictReader(file)} == {"random network"}
+        assert {(row["weights"], row["data"]) for row in csv.DictReader(file)} == {("random network", "real")}
     assert run_command("probe", words) == 0
     assert capsys.readouterr().out == said.out, "its weights are the seed's"
 
@@ -162,6 +183,12 @@ def test_a_pretrained_backbone_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         built.weights = "torchvision weights x.pth"
         return built
 
+    def watched(embed: Any, *given: Any) -> Any:
+        assert not embed.__self__.training, "batch statistics are the weights' own"
+        return probe(embed, *given)
+
+    probe = probing.probe
+    monkeypatch.setattr(probing, "probe", watched)
     monkeypatch.setattr(build, "backbone", named)
     root = folder_of(tmp_path / "few", {"blues": 10, "greens": 20})
     words = ["test_resnet", "--data", "image_folder", *SMALL, f"data.root={root}", "backbone.pretrained=torchvision"]
@@ -182,12 +209,39 @@ def test_a_pretrained_backbone_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         (["resnet81", "--data", "image_folder"], "'resnet81': no such backbone (did you mean"),
         (["resnet18", "--data", "image_masks", *SMALL], "data 'image_masks' has masks, and probes need a class for each picture"),
         (["resnet18", "--data", "image_folder", "--csv", "nowhere/a.csv"], "--csv nowhere/a.csv: there is no folder nowhere"),
+        (["resnet18", "--data", "image_folder", "--csv", "."], "--csv .: is a folder"),
         (["resnet18", "--data", "nothing"], "nothing: no such recipe"),
     ],
 )
 def test_refusals(words: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command("probe", words) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_a_run_or_a_file_of_a_backbones_name_comes_first(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resnet18").write_bytes(b"packed")
+    (home / "runs" / "resnet34").mkdir(parents=True)
+    for name in ("resnet18", "resnet34"):
+        command._refuse_backbone(name)
+    with pytest.raises(RecipeError, match="'resnet50' is a backbone"):
+        command._refuse_backbone("resnet50")
+
+
+def test_random_weights_are_the_seeds() -> None:
+    def weights(seed: int) -> torch.Tensor:
+        changes = ["backbone.name=test_resnet", "backbone.pretrained=false", f"seed={seed}"]
+        data: Any = SimpleNamespace(spec=DataSpec(3, (32, 32), ("a", "b"), (1, 1), ()))
+        return next(command.built(Recipe.read("image_folder", changes), data).parameters())
+
+    assert torch.equal(weights(1), weights(1)) and not torch.equal(weights(1), weights(2))
+
+
+def test_weights_are_preferred_where_the_recipe_has_no_backbone() -> None:
+    plain = Recipe.read("image_folder", ["backbone.pretrained=torchvision"])
+    for recipe, pretrained in ((plain, "torchvision"), (replace(plain, backbone=None), "prefer")):
+        backbone = command.with_backbone(recipe, "resnet34").backbone
+        assert backbone is not None and (backbone.name, backbone.pretrained) == ("resnet34", pretrained)
 
 
 def test_one_class_in_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,6 +258,8 @@ def test_few_pictures_leave_large_k_out(tmp_path: Path, capsys: pytest.CaptureFi
     assert run_command("probe", words) == 0
     found, told = printed(capsys)
     assert "kNN with k 20, 100, 200 left out: train has 16 pictures" in told
+    assert "probed on real image_folder: 16 in train, 4 in val" in told
+    assert "probing: kNN, k chosen in train: k " in told and "probing: logistic regression: C " in told
     assert {name for name in found if name.endswith("accuracy")} == {
         *("val/knn_accuracy", "val/knn_1_accuracy", "val/knn_5_accuracy", "val/knn_10_accuracy", "val/linear_probe_accuracy")
     }
@@ -256,10 +312,34 @@ def test_groups_reach_both_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert probing.table(found).header == ["probe", "setting", "val accuracy", "val macro F1", "test accuracy", "test macro F1"]
 
 
+def test_the_k_that_was_chosen_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(knn, "best_k", lambda *given: 5)
+    data: Any = Few({"train": 12, "val": 6})
+    found, notes = probing.probe(embed, data, CPU)
+    assert [(one.name, one.setting) for one in found[:4]] == [("knn", "k 5"), ("knn_1", "k 1"), ("knn_5", "k 5"), ("knn_10", "k 10")]
+    assert not any("not searched" in note or "learnt from" in note for note in notes)
+
+
+def test_of_one_group_nothing_is_chosen() -> None:
+    data: Any = Few({"train": 2, "val": 6})
+    found, notes = probing.probe(embed, data, CPU)
+    assert "knn" not in [one.name for one in found]
+    assert "C and l1_ratio were not searched: train has too few pictures or groups to hold any out" in notes
+
+
+def test_cells_are_no_formulas(tmp_path: Path) -> None:
+    found = probing.Found("knn", "kNN", "k 5", {"val": {"accuracy": 0.5, "f1_macro": 0.25}})
+    command._write_csv(tmp_path / "a.csv", [found], ["=1+1", "trained", "r", "real"])
+    with (tmp_path / "a.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert not row["what"].startswith("=") and row["what"].endswith("=1+1")
+    assert (row["setting"], row["accuracy"], row["f1_macro"]) == ("k 5", "0.500000", "0.250000")
+
+
 def test_vectors_that_are_no_numbers() -> None:
     data: Any = Few({"train": 12, "val": 6})
     with pytest.raises(ZooError, match=r"train: 6 of 12 pictures have a vector with NaN or infinity, the first is 0\.png"):
-        probing.probe(lambda image: image.flatten(1).log(), data, CPU)
+        probing.probe(lambda image: torch.cat([image.flatten(1).log(), image.flatten(1)], 1), data, CPU)
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

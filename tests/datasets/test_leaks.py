@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +62,52 @@ def test_nothing_is_said_where_nothing_is_shared(tmp_path: Path) -> None:
     assert leaks.notes(source, split, "auto") == []
 
 
+def test_a_picture_counts_once_and_is_named_with_the_nearest(tmp_path: Path) -> None:
+    source, split = divided(tmp_path)
+    poor = picture(tmp_path / "poor.jpg", 3, quality=10)
+    split.parts = {"train": [poor, *split.parts["train"]], "val": [picture(tmp_path / f"{seed}.jpg", seed, quality=90) for seed in (3, 5)]}
+    (note,) = leaks.notes(source, split, "auto")
+    named = note.partition("(")[2].partition(")")[0].split(", ")
+    assert note.startswith("2 of 2 pictures of val") and sorted(named) == ["3.jpg and t3.png", "5.jpg and t5.png"]
+
+
+def test_a_picture_in_all_three_parts_is_told_of_each_two(tmp_path: Path) -> None:
+    source, split = divided(tmp_path)
+    split.parts |= {part: [picture(tmp_path / f"{part}.jpg", 3, quality=60)] for part in ("val", "test")}
+    assert [note.partition(" (")[0] for note in leaks.notes(source, split, "auto")] == [
+        "1 of 1 pictures of val look like pictures of train",
+        "1 of 1 pictures of test look like pictures of train",
+        "1 of 1 pictures of test look like pictures of val",
+    ]
+
+
+def test_a_copy_is_found_among_many_of_its_own_part(tmp_path: Path) -> None:
+    source, split = divided(tmp_path)
+    split.parts = {
+        "train": split.parts["train"],
+        "val": [picture(tmp_path / f"{number}.jpg", 3, quality=60) for number in range(5)],
+    }
+    (note,) = leaks.notes(source, split, "auto")
+    assert note.startswith("5 of 5 pictures of val")
+
+
+@pytest.mark.parametrize(("groups", "expected"), [("video", ["3", "5", "alone.png"]), (None, None)])
+def test_pictures_of_one_group_are_known_as_such(
+    groups: str | None, expected: list[str] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [picture(tmp_path / "a.png", 3), picture(tmp_path / "b.png", 5), replace(picture(tmp_path / "alone.png", 7), group=None)]
+    given: list[object] = []
+    monkeypatch.setattr(leaks, "near", lambda thumbnails, parts, groups, nearest: given.append(groups) or [])
+    leaks.notes(Source(tmp_path, ("a",), {"labelled": records}, groups=groups), Split({"train": records}, "label"), "always")
+    assert given == [expected]
+
+
 def test_names_from_outside_are_made_harmless(tmp_path: Path) -> None:
     source, split = divided(tmp_path)
     split.parts = {"train": split.parts["train"], "val": [picture(tmp_path / "a\x1b[2J.png", 3)]}
+    (note,) = leaks.notes(source, split, "auto")
+    assert "\x1b" not in note
+    split.parts = {"train": split.parts["val"], "val": split.parts["train"]}
     (note,) = leaks.notes(source, split, "auto")
     assert "\x1b" not in note
 
@@ -75,6 +119,8 @@ def test_when_it_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (note,) = leaks.notes(*given, "auto")
     assert note.startswith("near duplicates across parts were not counted: 30 pictures are new, more than 29; data.duplicates=always")
     assert len(leaks.notes(*given, "always")) == 3
+    monkeypatch.setattr(leaks, "MOST_NEW", 30)
+    assert len(leaks.notes(*divided(tmp_path / "more"), "auto")) == 3
     monkeypatch.setattr(leaks, "ranks", lambda: Ranks(1, 2))
     assert leaks.notes(*given, "always") == []
 

@@ -283,6 +283,7 @@ def test_odd_and_empty_masks_are_noted(root: Path) -> None:
     file(root, values, name="04_mask.png")
     values[0, :3] = 7
     file(root, values, name="05_mask.png")
+    file(root, np.ones((20, 24), np.uint8), name="06_mask.png")
     assert usable(Pairs(root, MaskValues(4, unexpected="ignore")), "error")[2] == [
         "1 of 12 masks with unexpected values, they are left out of losses and metrics (data.unexpected): "
         "05_mask.png (3 pixels of other values than 0 to 3 and 255 (7))",

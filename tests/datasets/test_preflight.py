@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from picture_files import broken_files, jpeg, lopsided, png, saved
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from zoo.datasets import preflight
 from zoo.datasets.loaders import usable
@@ -71,6 +72,25 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_the_picture(tmp_path: Path) ->
     assert list(look(tmp_path / "whole.jpg", tmp_path / "cut.jpg").bad) == [tmp_path / "cut.jpg"]
 
 
+def test_a_text_that_names_the_end_is_not_the_end(tmp_path: Path) -> None:
+    told = PngInfo()
+    told.add_text("Comment", "IEND")
+    path = saved(tmp_path, lopsided(30, 20), "a.png", pnginfo=told, compress_level=0)
+    data = path.read_bytes()
+    assert not look(path).bad and data.count(b"IEND") == 2
+    path.write_bytes(data[: data.rfind(b"IEND") - 100])
+    assert look(path).bad
+
+
+def test_what_the_system_says_of_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(picture: Image.Image) -> tuple[int, int]:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(preflight, "upright_size", failing)
+    path = saved(tmp_path, lopsided(), "a.png")
+    assert look(path).bad == {path: "Input/output error"}
+
+
 @pytest.mark.parametrize("appended", [b"camera", b"\0" * 10_000, b"\xff\xda more"])
 @pytest.mark.parametrize("content", [jpeg(), png(20, 10, b"\0" * 610)])
 def test_things_behind_the_end_are_no_fault(tmp_path: Path, content: bytes, appended: bytes) -> None:
@@ -83,6 +103,8 @@ def test_whole_jpeg_and_png_files_are_not_decoded(tmp_path: Path, monkeypatch: p
     second = io.BytesIO()
     lopsided().save(second, "MPO", save_all=True, append_images=[lopsided()])  # what many telephones write
     (tmp_path / "two.jpg").write_bytes(second.getvalue())
+    paths.append(tmp_path / "camera.jpg")
+    paths[-1].write_bytes(jpeg() + b"what a camera appends" * 100)
     monkeypatch.setattr(preflight, "read_picture", lambda path: pytest.fail(f"{path} was decoded"))
     assert not look(*paths).bad
 
@@ -126,6 +148,16 @@ def test_bad_files_skip_leaves_them_out_and_says_so(tmp_path: Path) -> None:
     assert [record.path for record in records["labelled"]] == [good]
     assert notes == ["1 bad file skipped (data.bad_files: skip): sub/bad.jpg (the file is empty (0 bytes))"]
     assert found.summary().endswith(", 1 bad")
+
+
+def test_a_long_list_of_files_left_out_is_cut(tmp_path: Path) -> None:
+    bad = {tmp_path / f"{number}.jpg": "empty" for number in range(5)}
+    note = preflight.skipped_note(bad, tmp_path)
+    assert note.startswith("5 bad files skipped") and note.endswith(
+        ": 0.jpg (empty), 1.jpg (empty), 2.jpg (empty), 3.jpg (empty), 4.jpg (empty)"
+    )
+    note = preflight.skipped_note(bad | {tmp_path / "a" / "b.jpg": "empty", tmp_path / "c.jpg": "empty"}, tmp_path)
+    assert note.endswith(", 4.jpg (empty), and 2 more")
 
 
 def test_skipping_everything_is_an_error_that_names_files(tmp_path: Path) -> None:

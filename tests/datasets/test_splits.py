@@ -64,7 +64,16 @@ def test_small_classes_train_first_and_then_validate(size: int, expected: tuple[
 
 
 def test_empty_classes_are_noted() -> None:
-    assert "no pictures at all, kept in the class map: b" in cut(records({0: 9, 2: 9}), labels=("a", "b", "c")).notes
+    assert cut(records({0: 9, 2: 9}), labels=("a", "b", "c")).notes[1:] == ["no pictures at all, kept in the class map: b"]
+
+
+@pytest.mark.parametrize(("empty", "named"), [(8, "b, c, d, e, f, g, h, i"), (10, "b, c, d, e, f, g, h, i and 2 more")])
+def test_a_long_list_of_classes_is_cut(empty: int, named: str) -> None:
+    assert cut(records({0: 9}), labels="abcdefghijk"[: 1 + empty]).notes[-1] == f"no pictures at all, kept in the class map: {named}"
+
+
+def test_nothing_is_said_of_a_split_with_all_in_every_part() -> None:
+    assert cut(records({0: 20, 1: 20}), 0.2, 0.1, labels=("a", "b")).notes == []
 
 
 @pytest.mark.parametrize("by", ["group", "random"])
@@ -89,6 +98,8 @@ def test_the_split_of_a_seed_stays_what_it_was() -> None:
     """Other numbers than these would make the runs of earlier versions incomparable; raise them knowingly."""
     assert cut(records({0: 20, 1: 5})).fingerprint[:12] == "032390dc52a7"
     assert cut(videos(30), groups="video").fingerprint[:12] == "6541fe070dfd"
+    mixed = [cut(videos(count, mixed=0.6), 0.2, 0.2, groups="video").fingerprint[:12] for count in (12, 120)]
+    assert mixed == ["ab83861cd728", "deac6f48b0f9"]
 
 
 @pytest.mark.parametrize("mixed", [0.0, 0.3])
@@ -131,13 +142,20 @@ def test_records_without_a_group_stand_alone() -> None:
     pool = [Record(Path("x"), str(n), n % 2) for n in range(50)] + [Record(Path("x"), f"g{n}", n % 2, "1") for n in range(10)]
     split = cut(pool, groups="video")
     assert len({part for part in split.parts for record in split.parts[part] if record.group}) == 1
+    assert {part for part in split.parts for record in split.parts[part] if not record.group} == {"train", "val"}
     assert 8 <= len(ids(split, "val")) <= 16
 
 
+def test_a_record_is_not_of_the_group_of_its_name() -> None:
+    split = cut([Record(Path("x"), "1", 0), Record(Path("y"), "2", 0, "1")], groups="video")
+    assert {part: len(found) for part, found in split.parts.items()} == {"train": 1, "val": 1}
+
+
 def test_random_ignores_groups_and_warns() -> None:
-    split = cut(videos(), by="random", groups="video")
-    both = {r.group for r in split.parts["train"]} & {r.group for r in split.parts["val"]}
-    asked = len({r.group for r in split.parts["val"]})
+    split = cut(videos() + [Record(Path("x"), f"alone {n}", 0) for n in range(20)], by="random", groups="video")
+    both = {r.group for r in split.parts["train"]} & {r.group for r in split.parts["val"]} - {None}
+    assert None in {r.group for r in split.parts["val"]}
+    asked = len({r.group for r in split.parts["val"]} - {None})
     assert both and split.notes[1] == (
         "split.by=random: pictures of one video lie on both sides, in train and in val "
         f"({len(both)} of {asked} groups of val), so the figure may be too good"
@@ -148,6 +166,8 @@ def test_a_split_by_groups_says_so() -> None:
     assert "split by video: pictures of one video are all in one part" in cut(videos(), groups="video").notes
     own = divide({"train": videos(30), "val": videos(30)}, 0.2, 0.0, 0, "auto", groups="video")
     assert any(note.startswith("the data set's own part: pictures of one video lie on both sides") for note in own.notes)
+    whole = divide({"train": videos(30), "val": videos(30), "test": videos(30)}, 0.2, 0.0, 0, "auto", groups="video")
+    assert not any("all in one part" in note for note in whole.notes), "nothing was divided"
     assert not any("video" in note for note in cut(records({0: 9, 1: 9}), by="random", groups="video").notes), "there is none on both sides"
 
 
@@ -163,6 +183,8 @@ def test_own_parts_are_kept() -> None:
         assert ids(split, name) == {record.id for record in part}
     assert "test and val: the data set's own part" in split.notes
     assert not any("optimistic" in note for note in split.notes)
+    turned = divide({name: part[::-1] for name, part in own.items()}, 0.5, 0.5, 0, "auto")
+    assert turned.parts == split.parts, "the order of listing changes nothing"
 
 
 def test_val_is_cut_from_train_beside_an_own_test() -> None:
@@ -189,15 +211,21 @@ def test_unlabelled_pictures_are_never_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pool", "groups", "remedy"),
+    ("pool", "by", "groups", "remedy"),
     [
-        (records({0: 1, 1: 1}), None, "change split.val"),
-        ([Record(Path("x"), str(n), 0, "one") for n in range(9)], "video", "the one video that there is by split.by=random"),
+        (records({0: 1, 1: 1}), "auto", None, "change split.val"),
+        ([Record(Path("x"), str(n), 0, "one") for n in range(9)], "auto", "video", "the one video that there is by split.by=random"),
+        ([Record(Path("x"), str(n), n, "one") for n in range(2)], "random", "video", "change split.val"),
     ],
 )
-def test_a_split_without_validation_is_refused(pool: list[Record], groups: str | None, remedy: str) -> None:
+def test_a_split_without_validation_is_refused(pool: list[Record], by: str, groups: str | None, remedy: str) -> None:
     with pytest.raises(DataError, match=rf"no pictures to val \(train \d\).*{remedy}"):
-        cut(pool, groups=groups)
+        cut(pool, by=by, groups=groups)
+
+
+def test_a_split_without_training_is_refused() -> None:
+    with pytest.raises(DataError, match=r"no pictures to train \(val \d+, test \d+\)"):
+        cut(videos(), 0.5, 0.5, groups="video")
 
 
 def test_the_fingerprint_is_of_sets_per_part() -> None:
@@ -233,7 +261,8 @@ def test_strata_are_divided_by_seed_whatever_the_order() -> None:
     pool = masked({"a": 30, "b": 9, None: 4})
     expected = cut(pool)
     assert expected.fingerprint == cut(pool[::-1]).fingerprint != cut(pool, seed=1).fingerprint
-    assert expected.fingerprint[:12] == "1e4261ab4493"
+    assert expected.fingerprint[:12] == "1e4261ab4493" and expected.by == "stratum"
+    assert cut(masked({"A": 30, "b": 9, None: 4})).fingerprint[:12] == "f160800c2503", "pictures of no stratum come first"
 
 
 def test_labels_go_before_strata() -> None:
