@@ -195,6 +195,16 @@ def test_fitted_weights_are_kept(members: Path) -> None:
     assert "fitted on these very pictures" in (run.folder / "tables" / "index.json").read_text()
 
 
+@pytest.mark.parametrize("how", ["probabilities", "logits"])
+def test_weights_are_fitted_to_how_answers_are_combined(members: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(combine, "fitted", lambda answers, label, how: asked.append(how) or torch.tensor([0.5, 0.3, 0.2]))
+    run = train(members, ["task.weights=fitted", f"task.combine={how}"])
+    found = zoo.load(run.folder, device="cpu").task
+    assert isinstance(found, Ensemble)
+    assert asked == [how] and found.shares.tolist() == pytest.approx([0.5, 0.3, 0.2])
+
+
 def test_weights_are_averaged_by_architecture(members: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = train(members, ["task.average=uniform"])
     model = zoo.load(run.folder, device="cpu")

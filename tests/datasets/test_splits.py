@@ -215,6 +215,8 @@ def test_unlabelled_pictures_are_never_used() -> None:
     [
         (records({0: 1, 1: 1}), "auto", None, "change split.val"),
         ([Record(Path("x"), str(n), 0, "one") for n in range(9)], "auto", "video", "the one video that there is by split.by=random"),
+        ([Record(Path("x"), "alone", 0, "one")], "auto", "video", "change split.val"),
+        ([Record(Path("x"), "alone", 0)], "auto", "video", "change split.val"),
         ([Record(Path("x"), str(n), n, "one") for n in range(2)], "random", "video", "change split.val"),
     ],
 )

@@ -77,7 +77,8 @@ def divide(
     split = _by_group(pool, shares, seed) if by_group else _by_label(pool, shares, seed)
     split.parts |= _in_order(own)
     split.notes += _notes(split.parts, own, labels, groups, by_group)
-    _refuse_empty(split.parts, groups if by_group and len({record.group for record in pool}) == 1 else None)
+    named = {record.group for record in pool}
+    _refuse_empty(split.parts, groups if by_group and len(pool) > 1 and len(named) == 1 and None not in named else None)
     return split
 
 
