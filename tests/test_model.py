@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from trained import copy_run, pictures, rewrite, run
 
 import zoo
 from zoo.errors import RecipeError, ZooError
+from zoo.facts import Facts
 from zoo.model import Model, Prediction
 
 __all__ = ["pictures", "run"]
@@ -48,6 +50,17 @@ def test_a_model_tells_what_it_is(run: Path) -> None:
     assert repr(model) == f"<Model image_folder: 8 classes, 32x32 pixels, trained on synthetic data, from {run}>"
     assert model.to("cpu") is model
     assert repr(zoo.load(str(run), device="cpu")) == repr(zoo.load(run, device="cpu"))
+
+
+def test_weights_lie_in_memory_as_is_quicker_and_answers_are_the_same(run: Path) -> None:
+    small, net = (zoo.load(run, device="cpu") for _ in range(2))
+    large = Model(net.task, net.recipe, Facts(replace(net.spec, size=(96, 96)), {}, {}), run)
+    for model, last in ((small, False), (large, True), (large.to("cpu"), True)):
+        weights = [weight for weight in model.task.parameters() if weight.ndim == 4 and weight.shape[2] > 1]
+        assert {weight.is_contiguous(memory_format=torch.channels_last) for weight in weights} == {last}
+    image = torch.rand(4, 3, 96, 96)
+    with torch.inference_mode():
+        assert torch.allclose(small.task.classify(image), large.task.classify(image), atol=1e-6)  # type: ignore[operator]
 
 
 def test_a_stranger_predicts_the_same(run: Path, pictures: Path, tmp_path: Path) -> None:

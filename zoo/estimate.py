@@ -19,9 +19,8 @@ import torch
 
 from zoo import registry
 from zoo.datasets.loaders import Loaders, Pictures, collate, to_device
-from zoo.device import compute_device
+from zoo.device import compute_device, memory_format
 from zoo.engines.engine import training_step
-from zoo.engines.fit import memory_format
 from zoo.engines.portions import out_of_memory
 from zoo.engines.update import Updater
 from zoo.evaluate import evaluate

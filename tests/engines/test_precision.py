@@ -16,8 +16,9 @@ from small import Memory, recipe, same, stopped, task
 from torch import Tensor, nn
 
 from zoo import registry
+from zoo.device import memory_format
 from zoo.engines.engine import Engine
-from zoo.engines.fit import Fit, StoppedError, memory_format
+from zoo.engines.fit import Fit, StoppedError
 from zoo.evaluate import evaluate
 from zoo.run import Run
 from zoo.tasks.classification import Classification

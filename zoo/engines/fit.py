@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.datasets.loaders import Batch, Loaders, to_device
-from zoo.device import compute_device
+from zoo.device import compute_device, memory_format
 from zoo.engines.engine import training_step
 from zoo.engines.portions import Portions, out_of_memory, said_of
 from zoo.engines.schedules import better, measured
@@ -46,7 +46,6 @@ TIME_UP = int(getattr(signal, "SIGUSR1", 1000))
 """What schedulers of clusters send when the time is nearly up; also stands for `--max-time`. Windows has no such signal."""
 CODES = {int(signal.SIGINT): 130, int(signal.SIGTERM): 143, TIME_UP: 75}
 """Signals that stop a training, and its exit code then."""
-_LARGE = 96
 
 
 class StoppedError(ZooError):
@@ -578,16 +577,6 @@ class Every:
             self.passed += edge or self.unit == "step"
             return self.passed >= self.number
         return bool(most(time.monotonic() - self.since >= self.number))  # clocks differ, and all save together
-
-
-def memory_format(wish: bool | str, on: torch.device, size: tuple[int, int]) -> torch.memory_format:
-    """channels_last where it is known to help; a table and not a timing, so that runs can be repeated.
-
-    `auto` is a GPU, and a CPU with pictures (height, width) of `_LARGE` pixels or more: there a step takes 0.5 to 1.0 of the time, with
-    smaller ones 0.6 to 1.3 (tests/benchmarks/channels_last.py).
-    """
-    use = on.type == "cuda" or min(size) >= _LARGE if wish == "auto" else bool(wish)
-    return torch.channels_last if use else torch.contiguous_format
 
 
 def compiled(task: Task) -> nn.Module:
