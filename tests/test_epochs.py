@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -66,7 +67,7 @@ def test_shares_of_processes_become_one_in_the_order_of_the_part(monkeypatch: py
 
 def test_names_are_no_formulas(home: Path) -> None:
     data: Any = Memory()
-    data.spec.labels = ("=1+1", "-a", "c")
+    data.spec = replace(data.spec, labels=("=1+1", "-a", "c"))
     data.parts = lambda: {"val": [SimpleNamespace(id=f"={row}.png") for row in range(20)]}
     run = Run.open(recipe("train.epochs=1"))
     fit(run, data=data)

@@ -32,6 +32,7 @@ from zoo.latent.space import Latent
 from zoo.progress import Progress
 from zoo.recipe import Recipe
 from zoo.run import Run
+from zoo.spec import DataSpec
 from zoo.tasks.task import Classifies, Detects, Embeds, Segments, Task
 
 __all__ = ["Detections", "Mask", "Model", "Picture", "Prediction", "find_run", "from_run", "load"]
@@ -108,7 +109,6 @@ class Model:
         self.recipe, self.origin, self.latent = recipe, origin, latent
         self.spec, self.labels, self.metrics, self.split = about.spec, about.spec.labels, about.metrics, about.split
         self.preprocess = Preprocess(about.spec.size, recipe.data.fit, recipe.data.crop)
-        self._lay_out()
 
     def __repr__(self) -> str:
         kind = "synthetic" if self.metrics.get("synthetic") is True else "real"
@@ -123,13 +123,8 @@ class Model:
 
     def to(self, device: str | torch.device) -> Model:
         """Move it to "cpu", "cuda", "cuda:N" or "auto"; returns itself."""
-        self.task.to(compute_device(str(device)))
-        self._lay_out()
+        _place(self.task, compute_device(str(device)), self.spec)
         return self
-
-    def _lay_out(self) -> None:
-        """Weights in the layout in which this device is quicker; pictures follow in the first convolution."""
-        self.task.to(memory_format=memory_format("auto", self.device, self.spec.size))
 
     @overload
     def predict(self, pictures: Picture, batch_size: int = 32) -> Said | list[Prediction] | list[Detections]: ...  # type: ignore[overload-overlap]  # str
@@ -451,7 +446,13 @@ def _assemble(
             raise ZooError(
                 f"{origin}: its network cannot be built ({reason}): another version of zoo or timm made it, or it is damaged"
             ) from error
-    return Model(task.to(device), recipe, about, origin, latent)
+    _place(task, device, about.spec)
+    return Model(task, recipe, about, origin, latent)
+
+
+def _place(task: Task, device: torch.device, spec: DataSpec) -> None:
+    """On a device, the weights in the layout that is quicker there; pictures follow in the first convolution."""
+    task.to(device).to(memory_format=memory_format("auto", device, spec.size))
 
 
 def _refuse_misfits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], origin: Path) -> None:
