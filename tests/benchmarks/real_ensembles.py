@@ -99,7 +99,7 @@ def main() -> None:
     note = f"274 real cut-outs in 8 classes, mean over {splits}, members' seeds 0-2, {networks} {words}".strip()
     for name, values in found.items():
         mean, other = accuracy(values), BESIDE.get(name)
-        beside = f"{difference(values, found[other])} against {other.replace('_', ' ')}" if other else ""
+        beside = f"{difference(values, found[other])} against {other.removeprefix('of_').replace('_', ' ')}" if other else ""
         print(f"test/accuracy_{name} {mean:.4f} {beside}".rstrip())
         if arguments.write:
             bench.append("image_folder", "real", f"test/accuracy_{name}", mean, seconds, "; ".join(filter(None, (note, beside))))
