@@ -21,6 +21,7 @@ from trained import copy_run, pictures, rewrite, run
 import zoo
 from zoo.errors import RecipeError, ZooError
 from zoo.model import Model, Prediction
+from zoo.tasks.task import Classifies
 
 __all__ = ["pictures", "run"]
 
@@ -59,8 +60,9 @@ def test_weights_lie_in_memory_as_is_quicker_and_answers_are_the_same(run: Path)
         weights = [weight for weight in model.task.parameters() if weight.ndim == 4 and weight.shape[2] > 1]
         assert {weight.is_contiguous(memory_format=torch.channels_last) for weight in weights} == {last}
     image = torch.rand(4, 3, 96, 96)
+    assert isinstance(small.task, Classifies) and isinstance(large.task, Classifies)
     with torch.inference_mode():
-        assert torch.allclose(small.task.classify(image), large.task.classify(image), atol=1e-6)  # type: ignore[operator]
+        assert torch.allclose(small.task.classify(image), large.task.classify(image), atol=1e-6)
 
 
 def test_a_stranger_predicts_the_same(run: Path, pictures: Path, tmp_path: Path) -> None:
