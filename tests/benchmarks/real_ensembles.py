@@ -26,6 +26,7 @@ from zoo.train import train
 
 SHARED = ("size", "fit", "crop", "root", "workers")
 VIEWS = {"flip": ["flip"], "flip_and_zoom": ["flip", "zoom"]}
+OF = ("", "", "_two_networks", "_three_networks")
 BESIDE = {"of_three_together": "of_the_best_by_val", "of_one_with_flip": "of_one", "of_one_with_flip_and_zoom": "of_one"}
 Hits = dict[str, float]
 """Of each test picture whether the answer was right."""
@@ -100,9 +101,10 @@ def main() -> None:
     for name, values in found.items():
         mean, other = accuracy(values), BESIDE.get(name)
         beside = f"{difference(values, found[other])} against {other.removeprefix('of_').replace('_', ' ')}" if other else ""
-        print(f"test/accuracy_{name} {mean:.4f} {beside}".rstrip())
+        metric = f"test/accuracy_{name}{OF[len(set(arguments.networks))]}"
+        print(f"{metric} {mean:.4f} {beside}".rstrip())
         if arguments.write:
-            bench.append("image_folder", "real", f"test/accuracy_{name}", mean, seconds, "; ".join(filter(None, (note, beside))))
+            bench.append("image_folder", "real", metric, mean, seconds, "; ".join(filter(None, (note, beside))))
 
 
 if __name__ == "__main__":
