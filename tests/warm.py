@@ -64,7 +64,7 @@ class Process:
         for file in (self.out, self.err):
             file.touch()
         place = (str(cwd or Path.cwd()), dict(os.environ if env is None else env), str(self.out), str(self.err))
-        self._process: Any = getattr(server(), "Process")(target=_first, args=([str(word) for word in words], *place))  # noqa: B009
+        self._process: Any = getattr(server(), "Process")(target=_first, args=([str(word) for word in words], *place))  # noqa: B009  # types know no Process of a context
         self._process.start()
         self.pid: int = self._process.pid
         atexit.register(self.kill)  # a test that fails leaves nothing behind

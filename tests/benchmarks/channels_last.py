@@ -22,7 +22,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from intervals import interval
+from intervals import ratio
 
 from zoo import build
 from zoo.datasets.loaders import collate, to_device
@@ -72,10 +72,8 @@ def compare(name: str, recipe: Recipe, pictures: int, rounds: int) -> str:
     said = []
     for clock in (1, 0):
         first, last = ([taken[clock] for taken in times[layout]] for layout in both)
-        ratios = sorted(a / b for a, b in zip(last, first, strict=True))
-        low, high = interval(ratios)
         milliseconds = f"{1e3 * statistics.median(first):.0f} -> {1e3 * statistics.median(last):.0f} ms"
-        said.append(f"{milliseconds}, {statistics.median(ratios):.2f} [{low:.2f}, {high:.2f}]")
+        said.append(f"{milliseconds}, {ratio(last, first)}")
     return f"{name:<24}{recipe.train.precision!s:<6}CPU {said[0]:<42}wall {said[1]}"
 
 

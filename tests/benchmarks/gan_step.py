@@ -29,7 +29,7 @@ import torch.nn.functional as F
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from engine_overhead import CPU, Clocked, Held, Times, silence
-from intervals import interval
+from intervals import ratio
 from small import recipe
 
 from zoo import registry
@@ -121,13 +121,6 @@ def table(times: Times) -> str:
             f"{side:<12}{statistics.median(wall):>10.0f}{statistics.median(times.cpu[side]):>10.0f}   {ratios[0]:<28}{ratios[1]}".rstrip()
         )
     return "\n".join(lines)
-
-
-def ratio(one: list[float], other: list[float]) -> str:
-    """The median of paired ratios with its interval."""
-    values = sorted(a / b for a, b in zip(one, other, strict=True))
-    low, high = interval(values)
-    return f"{statistics.median(values):.3f} [{low:.3f}, {high:.3f}]"
 
 
 def main() -> None:

@@ -88,7 +88,7 @@ def main() -> int:
 
     fake = {"Popen": Trainings(sys.argv[1]), "DEVNULL": subprocess.DEVNULL}
     setattr(work, "subprocess", SimpleNamespace(**fake))  # noqa: B010  # a module's name, which types do not know as assignable
-    setattr(study, "report", lambda path, changes: Path("report.html"))  # noqa: B010
+    setattr(study, "report", lambda path, changes: Path("report.html"))  # noqa: B010  # a function of a module, likewise
     return run_command("study", sys.argv[2:])
 
 
