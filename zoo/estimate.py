@@ -167,9 +167,7 @@ class Trial:
         on_cpu = copy.deepcopy(task)
         self.memory = Memory(device)  # on the CPU the weights are there before a training begins
         registry.load("engines", train.engine)  # its libraries are not
-        self.task = on_cpu.to(device)
-        if self.layout is torch.channels_last:
-            self.task.to(memory_format=torch.channels_last)
+        self.task = on_cpu.to(device).to(memory_format=self.layout)
         self.task.start_epoch(train.epochs - 1)  # the dearest: by then everything that will learn does
         few = train.model_copy(update={"accumulate": min(2, train.accumulate)})  # of two steps, one that updates
         self.updater = Updater(self.task, few, recipe.monitor, data.batches, device)
@@ -204,8 +202,7 @@ class Trial:
 
     def _step(self, batch: dict[str, Any], number: int) -> None:
         moved = to_device(batch, self.device)
-        if self.layout is torch.channels_last:
-            moved["image"] = moved["image"].contiguous(memory_format=torch.channels_last)
+        moved["image"] = moved["image"].contiguous(memory_format=self.layout)
         self.task.train()
         self.task.start_batch(number)
         training_step(self._losses, self.task.players(), moved, self.updater.update)

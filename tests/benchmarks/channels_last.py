@@ -44,10 +44,8 @@ def steps(recipe: Recipe, pictures: int) -> dict[str, Step]:
     batch = to_device(collate([drawn[keys[place % len(keys)]] for place in range(pictures)]), CPU)
     made: dict[str, Step] = {}
     for name, layout in LAYOUTS.items():
-        own = copy.deepcopy(task)
+        own = copy.deepcopy(task).to(memory_format=layout)
         own.start_epoch(recipe.train.epochs - 1)  # everything that will ever learn does
-        if layout is torch.channels_last:
-            own.to(memory_format=layout)
         updater = Updater(own, recipe.train, recipe.monitor, data.batches, CPU)
         moved = batch | {"image": batch["image"].contiguous(memory_format=layout)}
         made[name] = partial(training_step, partial(_losses, own, recipe.train.precision), own.players(), moved, updater.update)

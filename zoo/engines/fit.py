@@ -93,8 +93,7 @@ class Fit:
         self.task = task.to(self.device)
         if self.ranks.world > 1:
             self._share_batch_statistics()
-        if self.layout is torch.channels_last:
-            self.task.to(memory_format=torch.channels_last)
+        self.task.to(memory_format=self.layout)
         self.updater = Updater(self.task, self.train, self.recipe.monitor, data.batches, self.device)
         self.module: nn.Module = compiled(self.task) if self.train.compile else self.task
         self.players = self.task.players()
@@ -197,8 +196,8 @@ class Fit:
                     raise
                 self._stop()
             moved = to_device(batch, self.device)
-            if self.layout is torch.channels_last and "image" in moved:
-                moved["image"] = moved["image"].contiguous(memory_format=torch.channels_last)
+            if "image" in moved:
+                moved["image"] = moved["image"].contiguous(memory_format=self.layout)
             yield moved
 
     def step(self, batch: Batch, backward: Backward | None = None) -> dict[str, Tensor]:
